@@ -1,0 +1,87 @@
+"""Clients of AWS services: which endpoint, which region, whose credentials.
+
+The one place that builds aiobotocore clients. The same code runs against the embedded
+services, another emulator and AWS itself; what differs is a setting. Knows nothing of what
+the clients are used for.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from streamproc.config import AwsConfig, EndpointsConfig
+from streamproc.errors import ConfigError
+
+# Which setting of [endpoints] serves which botocore service.
+_SETTING = {
+    "kinesisvideo": "kinesisvideo",
+    "kinesis-video-media": "kinesisvideo",
+    "kinesis-video-archived-media": "kinesisvideo",
+    "kinesis": "kinesis",
+    "s3": "s3",
+    "sts": "sts",
+}
+# The embedded services check no secret of their own loopback client.
+_EMBEDDED_CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedded"}
+
+
+class AwsClients:
+    """Opens clients by service name; one instance per daemon."""
+
+    def __init__(self, endpoints: EndpointsConfig, aws: AwsConfig, embedded_url: str) -> None:
+        self._endpoints = endpoints
+        self._aws = aws
+        self._embedded_url = embedded_url
+        self._session = get_session()
+
+    def is_enabled(self, service: str) -> bool:
+        return str(getattr(self._endpoints, _SETTING[service])) != "off"
+
+    def is_embedded(self, service: str) -> bool:
+        return str(getattr(self._endpoints, _SETTING[service])) == "embedded"
+
+    @asynccontextmanager
+    async def open(
+        self,
+        service: str,
+        region: str,
+        *,
+        role_arn: str = "",
+        endpoint_url: str | None = None,
+        **config: Any,
+    ) -> AsyncIterator[Any]:
+        """An aiobotocore client, closed when the block is left.
+
+        endpoint_url overrides the setting (the data endpoint that GetDataEndpoint named).
+        Further keywords go to AioConfig. Raises ConfigError if the service is off.
+        """
+        setting = str(getattr(self._endpoints, _SETTING[service]))
+        if setting == "off":
+            raise ConfigError(f"endpoints.{_SETTING[service]} is off; set it to a URL or to aws")
+        options: dict[str, Any] = {
+            "region_name": region,
+            "config": AioConfig(read_timeout=self._aws.read_timeout_s, **config),
+        }
+        if setting == "embedded":
+            options |= {"endpoint_url": self._embedded_url, **_EMBEDDED_CREDENTIALS}
+        elif setting != "aws":
+            options["endpoint_url"] = setting
+        if endpoint_url is not None:
+            options["endpoint_url"] = endpoint_url
+        if role_arn and self._aws.role == "assume" and setting != "embedded":
+            options |= await self._assumed(role_arn, region)
+        async with self._session.create_client(service, **options) as client:
+            yield client
+
+    async def _assumed(self, role_arn: str, region: str) -> dict[str, str]:
+        async with self.open("sts", region) as sts:
+            answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="streamproc")
+        credentials = answer["Credentials"]
+        return {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }

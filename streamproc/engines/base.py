@@ -1,0 +1,39 @@
+"""What the house knows of an engine: pictures in, faces out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamproc.model.face import Face
+from streamproc.model.media import Image
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs, said plainly enough to be printed."""
+
+    name: str  # insightface or dlib
+    pack: str  # the pack's name, or its folder's name
+    model_version: str  # pins a collection; digits and dots, derived from the weights
+    dimension: int  # of an embedding
+    providers: tuple[str, ...]  # ONNX Runtime providers in use, or ("CPU",)
+    licence: str  # of the weights
+
+
+class FaceEngine(Protocol):
+    """Synchronous and safe to call from several threads at once."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding."""
+        ...
+
+    def similarity(self, cosine: float) -> float:
+        """Calibrated 0 to 100: 50 is a false-match rate of 1e-2, 80 1e-3, 90 1e-4, 99 1e-6."""
+        ...
+
+    def cosine(self, similarity: float) -> float:
+        """The inverse: the least cosine that reaches this similarity."""
+        ...

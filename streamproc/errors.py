@@ -1,0 +1,62 @@
+"""Failures with a name, shared by every layer.
+
+Each message is written for the person who can mend it: what is wrong, with its value, and
+what to do. Errors of the AWS protocol live in gateway/errors.py; api and local translate.
+"""
+
+
+class StreamprocError(Exception):
+    """Anything we raise on purpose. The command line prints it as one line."""
+
+
+class ConfigError(StreamprocError):
+    """A key of the configuration is wrong; the message names it."""
+
+
+class MediaError(StreamprocError):
+    """The bytes are not the media they should be."""
+
+
+class MkvError(MediaError):
+    """The bytes are not Matroska; the message says where."""
+
+
+class UnsupportedCodec(MediaError):
+    """A track is in a codec that we do not decode."""
+
+
+class ImageError(StreamprocError):
+    """A picture cannot be read."""
+
+
+class ImageTooLarge(ImageError):
+    """A picture has more bytes or pixels than allowed."""
+
+
+class EngineError(StreamprocError):
+    """An engine or its models cannot run; the message says what would mend it."""
+
+
+class CollectionNotFound(StreamprocError):
+    """No such collection in this region."""
+
+
+class CollectionExists(StreamprocError):
+    """A collection of this id exists already."""
+
+
+class ModelMismatch(StreamprocError):
+    """A collection was made with another pack than the one that runs."""
+
+
+class FaceNotFound(StreamprocError):
+    """No such face in this collection."""
+
+
+class StoreDamaged(StreamprocError):
+    """State on disk cannot be read."""
+
+
+class PermanentFailure(StreamprocError):
+    """A processor cannot go on until a person changes something. Becomes FAILED; the text is
+    its StatusMessage."""

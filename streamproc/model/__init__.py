@@ -1,0 +1,1 @@
+"""The values that travel through the house. No I/O, no libraries beyond numpy."""

@@ -1,0 +1,87 @@
+"""The record: what a consumer of the data stream reads, one per analysed frame.
+
+Pure. The shape, the key order and the number formats are those of Rekognition's
+face-search records (developer guide, "Reference: Kinesis face recognition record").
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from streamproc.model.face import BoundingBox, Face, Match
+from streamproc.model.media import Frame
+
+_LANDMARK_ORDER = ("eyeLeft", "eyeRight", "mouthLeft", "mouthRight", "nose")
+
+
+def build_record(
+    stream_arn: str, frame: Frame, faces: Sequence[tuple[Face, Sequence[Match]]]
+) -> dict[str, Any]:
+    """The record of one analysed frame; faces come with their matches, best first."""
+    fragment = frame.fragment
+    return {
+        "InputInformation": {
+            "KinesisVideo": {
+                "StreamArn": stream_arn,
+                "FragmentNumber": fragment.number,
+                "ServerTimestamp": fragment.server_timestamp,
+                "ProducerTimestamp": fragment.producer_timestamp,
+                # A 32-bit float widened, as the service prints it: 4.269 reads 4.269000053405762.
+                "FrameOffsetInSeconds": float(np.float32(round(frame.offset_s, 3))),
+            }
+        },
+        "StreamProcessorInformation": {"Status": "RUNNING"},
+        "FaceSearchResponse": [
+            {
+                "DetectedFace": _detected(face),
+                "MatchedFaces": [_matched(match) for match in matches],
+            }
+            for face, matches in faces
+        ],
+    }
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """Compact JSON on one line, UTF-8, no newline at the end."""
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def box_members(box: BoundingBox) -> dict[str, float]:
+    return {"Height": box.height, "Width": box.width, "Left": box.left, "Top": box.top}
+
+
+def _detected(face: Face) -> dict[str, Any]:
+    by_type = {mark.type: mark for mark in face.landmarks}
+    detected: dict[str, Any] = {
+        "BoundingBox": box_members(face.box),
+        "Confidence": face.confidence,
+        "Landmarks": [
+            {"X": mark.x, "Y": mark.y, "Type": mark.type}
+            for mark in map(by_type.get, _LANDMARK_ORDER)
+            if mark is not None
+        ],
+    }
+    if face.pose is not None:
+        pose = face.pose
+        detected["Pose"] = {"Pitch": pose.pitch, "Roll": pose.roll, "Yaw": pose.yaw}
+    if face.quality is not None:
+        quality = face.quality
+        detected["Quality"] = {"Brightness": quality.brightness, "Sharpness": quality.sharpness}
+    return detected
+
+
+def _matched(match: Match) -> dict[str, Any]:
+    indexed = match.face
+    face: dict[str, Any] = {
+        "BoundingBox": {
+            key: float(f"{value:.6g}") for key, value in box_members(indexed.box).items()
+        },
+        "FaceId": indexed.face_id,
+        "Confidence": indexed.confidence,
+        "ImageId": indexed.image_id,
+    }
+    if indexed.external_image_id is not None:
+        face["ExternalImageId"] = indexed.external_image_id
+    return {"Similarity": match.similarity, "Face": face}

@@ -1,0 +1,112 @@
+"""What a processor needs from the world, as protocols. The daemon brings the real ones.
+
+Nothing here knows Kinesis, InsightFace or FAISS; nothing in processor/ may either.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from streamproc.model.face import Embedding, Face, Match
+from streamproc.model.media import Image, MediaEvent
+from streamproc.model.processor import ProcessorSpec
+
+
+class StartAt(Enum):
+    NOW = "now"
+    EARLIEST = "earliest"
+
+
+@dataclass(frozen=True, slots=True)
+class AfterFragment:
+    """Begin with the fragment behind this one."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromServerTime:
+    """Begin with the fragment that holds this instant, seconds since the epoch."""
+
+    timestamp: float
+
+
+StartPosition: TypeAlias = StartAt | AfterFragment | FromServerTime
+
+Report: TypeAlias = Callable[[str], None]
+"""Told what is wrong in a person's words while something is retried; "" when it is well again."""
+
+
+class MediaSource(Protocol):
+    """A video stream that heals itself: it reconnects, resumes and reports."""
+
+    def events(self, position: StartPosition) -> AsyncIterator[MediaEvent]:
+        """Every event from the position on, for ever.
+
+        After a reconnect it resumes behind the last complete fragment; a fragment that was
+        cut is delivered again from its start. Raises PermanentFailure for what no retry
+        heals (stream gone, access denied).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record on its way to the data stream."""
+
+    data: bytes
+    partition_key: str  # 1 to 256 characters
+
+
+Delivered: TypeAlias = Callable[[Sequence[Entry]], None]
+"""Called in order, on the loop, with entries that the data stream has acknowledged."""
+
+
+class RecordSink(Protocol):
+    """Delivers at least once and in order. Raises PermanentFailure where no retry helps."""
+
+    async def put(self, entry: Entry) -> None:
+        """Queue one record; waits while the queue is full."""
+        ...
+
+    async def drain(self) -> None:
+        """Return once everything put so far is acknowledged."""
+        ...
+
+
+class Analyser(Protocol):
+    """The engine behind its scheduler: fair to every owner."""
+
+    async def analyse(self, image: Image, owner: str) -> list[Face]: ...
+
+
+class FaceSearch(Protocol):
+    """One collection, opened for a processor."""
+
+    async def search(self, embedding: Embedding) -> Sequence[Match]:
+        """Matches at or above the processor's threshold, best first.
+
+        Raises PermanentFailure("Collection not found") when it is gone.
+        """
+        ...
+
+
+class World(Protocol):
+    """Opens what one processor needs. Each context closes what it opened."""
+
+    def source(
+        self, spec: ProcessorSpec, report: Report
+    ) -> AbstractAsyncContextManager[MediaSource]:
+        """Raises PermanentFailure with the documented message if the stream is missing."""
+        ...
+
+    def sink(
+        self, spec: ProcessorSpec, delivered: Delivered, report: Report
+    ) -> AbstractAsyncContextManager[RecordSink]: ...
+
+    def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]: ...
+
+    @property
+    def analyser(self) -> Analyser: ...
