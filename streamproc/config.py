@@ -114,6 +114,11 @@ class FacesConfig(TableConfig):
     )
     image_pixels_max: int = Field(50_000_000, ge=6400, description="largest picture, in pixels")
     image_side_min: int = Field(80, ge=1, description="smallest width and height of a picture")
+    index_bytes_max: int = Field(
+        2 * 1024**3,
+        ge=0,
+        description="memory for search indexes; the collection searched last is held in any case",
+    )
 
 
 class ProcessorsConfig(TableConfig):
@@ -123,9 +128,14 @@ class ProcessorsConfig(TableConfig):
     analysis_fps_min: float = Field(
         1.0, gt=0, le=120, description="the rate under load never falls below this"
     )
-    lag_max_s: float = Field(30.0, gt=0, description="further behind than this: jump to live")
+    lag_max_s: float = Field(
+        30.0, gt=0, description="analysis fallen further behind than this: jump to live"
+    )
     start_at: Literal["now", "earliest"] = Field(
         "now", description="where StartStreamProcessor begins; a restart resumes by itself"
+    )
+    start_timeout_s: float = Field(
+        120.0, gt=0, description="a start that could not open its streams by then is FAILED"
     )
     stop_timeout_s: float = Field(10.0, gt=0, description="how long a stop may drain")
     frames_queued_max: int = Field(4, ge=1, description="decoded frames that wait for analysis")
@@ -143,7 +153,9 @@ class SinkConfig(TableConfig):
     bytes_per_batch_max: int = Field(
         5 * 1024 * 1024, ge=1024, le=10 * 1024 * 1024, description="bytes per PutRecords"
     )
-    wait_ms_max: float = Field(20.0, ge=0, description="a record waits this long for company")
+    wait_ms_max: float = Field(
+        20.0, ge=0, description="with random keys, a record waits this long for others"
+    )
     records_queued_max: int = Field(
         1000, ge=1, description="unsent records; when full the processor waits, nothing is lost"
     )

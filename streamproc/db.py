@@ -32,6 +32,7 @@ class Database:
         engine = create_async_engine(url)
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _set_sqlite_pragmas)
+            event.listen(engine.sync_engine, "invalidate", _roll_back)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(metadata.create_all)
@@ -74,3 +75,9 @@ def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    # SQLAlchemy closes the connection of a cancelled statement. Python's sqlite3 leaves it
+    # open underneath while a cursor lives, and with it the lock that every writer needs.
+    connection.rollback()

@@ -60,3 +60,8 @@ class StoreDamaged(StreamprocError):
 class PermanentFailure(StreamprocError):
     """A processor cannot go on until a person changes something. Becomes FAILED; the text is
     its StatusMessage."""
+
+
+class TransientFailure(StreamprocError):
+    """Something outside did not answer, or not well; trying again may heal it. While a
+    processor opens, the text is its StatusMessage and it is tried again."""

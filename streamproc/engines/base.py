@@ -1,23 +1,13 @@
 """What the house knows of an engine: pictures in, faces out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from streamproc.model.engine import EngineInfo
 from streamproc.model.face import Face
 from streamproc.model.media import Image
 
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """What runs, said plainly enough to be printed."""
-
-    name: str  # insightface or dlib
-    pack: str  # the pack's name, or its folder's name
-    model_version: str  # pins a collection; digits and dots, derived from the weights
-    dimension: int  # of an embedding
-    providers: tuple[str, ...]  # ONNX Runtime providers in use, or ("CPU",)
-    licence: str  # of the weights
+__all__ = ["EngineInfo", "FaceEngine"]
 
 
 class FaceEngine(Protocol):

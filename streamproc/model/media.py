@@ -70,8 +70,8 @@ class Packet:
 class FragmentEnded:
     """The fragment opened last is over.
 
-    complete is True when the service's closing tags were seen, or, in a document without
-    AWS tags, when the next element shows that the Cluster is whole.
+    complete is True when the service's closing tags were seen, or when the Cluster's stated
+    size or what follows it shows that it is whole (mkv/fragments.py has the rules).
     """
 
     number: str

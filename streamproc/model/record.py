@@ -6,6 +6,7 @@ face-search records (developer guide, "Reference: Kinesis face recognition recor
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,14 @@ from streamproc.model.face import BoundingBox, Face, Match
 from streamproc.model.media import Frame
 
 _LANDMARK_ORDER = ("eyeLeft", "eyeRight", "mouthLeft", "mouthRight", "nose")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record on its way to the data stream."""
+
+    data: bytes
+    partition_key: str  # 1 to 256 characters
 
 
 def build_record(

@@ -3,65 +3,34 @@
 Nothing here knows Kinesis, InsightFace or FAISS; nothing in processor/ may either.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol, TypeAlias
 
 from streamproc.model.face import Embedding, Face, Match
 from streamproc.model.media import Image, MediaEvent
+from streamproc.model.position import StartPosition
 from streamproc.model.processor import ProcessorSpec
-
-
-class StartAt(Enum):
-    NOW = "now"
-    EARLIEST = "earliest"
-
-
-@dataclass(frozen=True, slots=True)
-class AfterFragment:
-    """Begin with the fragment behind this one."""
-
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class FromServerTime:
-    """Begin with the fragment that holds this instant, seconds since the epoch."""
-
-    timestamp: float
-
-
-StartPosition: TypeAlias = StartAt | AfterFragment | FromServerTime
+from streamproc.model.record import Entry
 
 Report: TypeAlias = Callable[[str], None]
 """Told what is wrong in a person's words while something is retried; "" when it is well again."""
+
+Delivered: TypeAlias = Callable[[Sequence[Entry]], None]
+"""Called in order, on the loop, with entries that the data stream has acknowledged."""
 
 
 class MediaSource(Protocol):
     """A video stream that heals itself: it reconnects, resumes and reports."""
 
-    def events(self, position: StartPosition) -> AsyncIterator[MediaEvent]:
-        """Every event from the position on, for ever.
+    def events(self, position: StartPosition) -> AsyncGenerator[MediaEvent, None]:
+        """Every event from the position on, for ever. The caller closes it.
 
         After a reconnect it resumes behind the last complete fragment; a fragment that was
         cut is delivered again from its start. Raises PermanentFailure for what no retry
         heals (stream gone, access denied).
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One record on its way to the data stream."""
-
-    data: bytes
-    partition_key: str  # 1 to 256 characters
-
-
-Delivered: TypeAlias = Callable[[Sequence[Entry]], None]
-"""Called in order, on the loop, with entries that the data stream has acknowledged."""
 
 
 class RecordSink(Protocol):
@@ -94,13 +63,16 @@ class FaceSearch(Protocol):
 
 
 class World(Protocol):
-    """Opens what one processor needs. Each context closes what it opened."""
+    """Opens what one processor needs. Each context closes what it opened, without waiting
+    for anything outside: a sink that is closed gives up what it has not delivered.
+
+    Opening raises PermanentFailure with the documented StatusMessage for what a person has to
+    mend, TransientFailure or OSError for what may heal by itself: that is tried again.
+    """
 
     def source(
         self, spec: ProcessorSpec, report: Report
-    ) -> AbstractAsyncContextManager[MediaSource]:
-        """Raises PermanentFailure with the documented message if the stream is missing."""
-        ...
+    ) -> AbstractAsyncContextManager[MediaSource]: ...
 
     def sink(
         self, spec: ProcessorSpec, delivered: Delivered, report: Report

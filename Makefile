@@ -1,0 +1,56 @@
+# Two commands do everything on a machine with Python 3.11+ and pip:  make demo,  make test
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# aws-cli pins a botocore of its own, so it lives apart from ours.
+AWSCLI := .venv-awscli
+
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo    watch it recognise faces: no account, no GPU, half a minute"
+	@echo "make test    run every test"
+	@echo "make check   ruff and mypy --strict"
+	@echo "make format  let ruff format and sort"
+	@echo "make clean   remove what the others made"
+
+demo: $(VENV)/.demo
+	@$(BIN)/streamproc demo
+
+test: $(VENV)/.test $(AWSCLI)/.installed
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.test
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "streamproc needs Python 3.11 or newer; try: make PYTHON=python3.11 demo"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.python
+	@echo "Installing into $(VENV) (once; a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[offline]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.python
+	@echo "Installing into $(VENV), tests included (once; a few minutes) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.demo
+
+$(AWSCLI)/.installed: $(VENV)/.python
+	@echo "Installing aws-cli into $(AWSCLI) (once) ..."
+	@$(PYTHON) -m venv $(AWSCLI)
+	@$(AWSCLI)/bin/python -m pip install --quiet --disable-pip-version-check awscli
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(AWSCLI) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

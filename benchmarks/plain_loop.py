@@ -1,0 +1,56 @@
+"""The loop everyone writes: decode, FaceAnalysis.get on each sampled frame, flat search.
+
+The baseline of pipeline.py, run in a process of its own. Prints one JSON object.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import av
+import faiss
+import numpy as np
+from insightface.app import FaceAnalysis
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--fps", type=float, default=5.0)
+    arguments = parser.parse_args()
+
+    app = FaceAnalysis(name=str(arguments.pack), providers=["CPUExecutionProvider"])
+    app.prepare(ctx_id=-1)
+    app.get(np.zeros((720, 1280, 3), np.uint8))
+    index = faiss.IndexFlatIP(app.models["recognition"].output_shape[-1])
+    index.add(np.eye(60, index.d, dtype=np.float32))
+
+    slot, sampled, faces, last_s = None, 0, 0, 0.0
+    before, wall = time.process_time(), time.monotonic()
+    with av.open(arguments.clip) as container:
+        for frame in container.decode(video=0):
+            last_s = frame.time or 0.0
+            if (current := math.floor(last_s * arguments.fps)) == slot:
+                continue
+            slot, sampled = current, sampled + 1
+            for face in app.get(frame.to_ndarray(format="bgr24")):
+                index.search(face.normed_embedding[None], 5)
+                faces += 1
+    print(
+        json.dumps(
+            {
+                "cpu_s": time.process_time() - before,
+                "wall_s": time.monotonic() - wall,
+                "video_s": last_s,
+                "sampled": sampled,
+                "faces": faces,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

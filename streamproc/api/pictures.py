@@ -1,0 +1,124 @@
+"""An Image member of a request, as a picture: from its bytes or from S3.
+
+The bytes are bounded before they are read, decoded on a thread, and few pictures are decoded
+at once, so memory stays bounded whatever callers send. Knows nothing of faces.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from streamproc import errors
+from streamproc.aws import AwsClients
+from streamproc.collection.images import ImageLimits, ImageTooSmall, decode_image
+from streamproc.config import FacesConfig
+from streamproc.gateway.errors import (
+    ImageTooLarge,
+    InvalidImageFormat,
+    InvalidParameter,
+    InvalidS3Object,
+)
+from streamproc.model.media import Image
+
+_INLINE_BYTES_MAX = 5 * 1024 * 1024  # Rekognition's limit of Image.Bytes
+_DECODED_AT_ONCE = 4
+_CHUNK_BYTES = 64 * 1024
+# A caller waits for the answer, so what cannot be reached is soon said.
+_CLIENT: dict[str, Any] = {"connect_timeout": 5, "retries": {"mode": "standard", "max_attempts": 2}}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    digest: str  # of the bytes as they were sent
+    image: Image = field(repr=False)
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+
+class PictureSource:
+    """Loads pictures for every operation that takes an Image."""
+
+    def __init__(self, config: FacesConfig, clients: AwsClients) -> None:
+        self._bytes_max = config.image_bytes_max
+        self._limits = ImageLimits(config.image_pixels_max, config.image_side_min)
+        self._clients = clients
+        self._decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
+
+    async def load(self, member: str, image: Mapping[str, Any], region: str) -> Picture:
+        """The picture of a request's member (such as SourceImage), upright.
+
+        Raises the ServiceError that tells the caller what is wrong with it.
+        """
+        if ("Bytes" in image) == ("S3Object" in image):
+            given = "both Bytes and S3Object" if image else "neither Bytes nor S3Object"
+            raise InvalidParameter(f"{member} has {given}; give exactly one of them")
+        if "Bytes" in image:
+            data = _within(image["Bytes"], _INLINE_BYTES_MAX, f"{member}.Bytes")
+        else:
+            data = await self._fetch(f"{member}.S3Object", image["S3Object"], region)
+        async with self._decoding:
+            return await asyncio.to_thread(self._decode, member, data)
+
+    def _decode(self, member: str, data: bytes) -> Picture:
+        try:
+            image = decode_image(data, self._limits)
+        except errors.ImageTooLarge as error:
+            raise ImageTooLarge(f"Image size is too large. {member}: {error}") from None
+        except ImageTooSmall as error:
+            raise InvalidParameter(f"Request has invalid parameters. {member}: {error}") from None
+        except errors.ImageError as error:
+            raise InvalidImageFormat(
+                f"Request has invalid image format. {member}: {error}"
+            ) from None
+        return Picture(hashlib.sha256(data).hexdigest(), image)
+
+    async def _fetch(self, member: str, s3_object: Mapping[str, Any], region: str) -> bytes:
+        missing = [name for name in ("Bucket", "Name") if name not in s3_object]
+        if missing:
+            raise InvalidParameter(f"{member}.{missing[0]} is missing")
+        if not self._clients.is_enabled("s3") or self._clients.is_embedded("s3"):
+            raise InvalidS3Object(
+                f"{member} cannot be read: no S3 is configured. Set endpoints.s3 to aws or to "
+                "the URL of an S3 endpoint, or send the picture as Bytes."
+            )
+        key = {"Bucket": s3_object["Bucket"], "Key": s3_object["Name"]}
+        if "Version" in s3_object:
+            key["VersionId"] = s3_object["Version"]
+        where = f"{member} s3://{key['Bucket']}/{key['Key']}"
+        try:
+            async with self._clients.open("s3", region, **_CLIENT) as s3:
+                answer = await s3.get_object(**key)
+                async with answer["Body"] as body:
+                    data = bytearray()
+                    _bounded(answer["ContentLength"], self._bytes_max, where)
+                    async for chunk in body.iter_chunks(_CHUNK_BYTES):
+                        data += chunk
+                        _bounded(len(data), self._bytes_max, where)
+        except (ClientError, BotoCoreError) as error:
+            raise InvalidS3Object(
+                "Unable to get object metadata from S3. Check object key, region and/or access "
+                f"permissions. {where}: {error}"
+            ) from None
+        return bytes(data)
+
+
+def _within(data: bytes, bytes_max: int, what: str) -> bytes:
+    _bounded(len(data), bytes_max, what)
+    return data
+
+
+def _bounded(size: int, bytes_max: int, what: str) -> None:
+    if size > bytes_max:
+        raise ImageTooLarge(
+            f"Image size is too large. {what} has {size} bytes; the most is {bytes_max}"
+        )

@@ -1,0 +1,36 @@
+"""A collection as a stream processor sees it: what is wrong with it is for a person to mend.
+
+Satisfies the FaceSearch port of processor/ without knowing it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from streamproc.errors import CollectionNotFound, ModelMismatch, PermanentFailure
+from streamproc.model.face import Embedding, Match
+
+
+@contextmanager
+def permanent_failures() -> Iterator[None]:
+    """Turn what no retry heals into the text of a FAILED processor's StatusMessage."""
+    try:
+        yield
+    except CollectionNotFound:
+        raise PermanentFailure("Collection not found") from None  # the documented words
+    except ModelMismatch as error:
+        raise PermanentFailure(str(error)) from None
+
+
+class ProcessorSearch:
+    """One collection and one threshold, opened for a processor."""
+
+    def __init__(self, search: Callable[[Embedding], Awaitable[list[Match]]]) -> None:
+        self._search = search
+
+    async def search(self, embedding: Embedding) -> list[Match]:
+        """Every face at or above the threshold, best first.
+
+        Raises PermanentFailure if the collection is gone or is now of another pack.
+        """
+        with permanent_failures():
+            return await self._search(embedding)

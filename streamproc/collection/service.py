@@ -1,0 +1,266 @@
+"""Face collections: the database and the indexes, kept in step.
+
+The database decides what exists; an index only proposes. A search therefore returns no face
+that is not in the database, and sees every face whose add_faces has returned. Knows nothing
+of pictures, AWS requests or processors' lives.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from streamproc.clock import Clock
+from streamproc.collection.index import IndexCache, VectorIndex
+from streamproc.collection.processor_search import ProcessorSearch, permanent_failures
+from streamproc.collection.schema import CollectionInfo
+from streamproc.collection.store import Change, CollectionStore
+from streamproc.errors import ModelMismatch
+from streamproc.model.engine import EngineInfo
+from streamproc.model.face import Embedding, Face, IndexedFace, Match
+from streamproc.model.processor import ProcessorSpec
+
+MATCHES_MAX = 4096
+"""Rekognition's ceiling for the matches of one search."""
+
+_IMAGE_NAMESPACE = uuid.UUID("e699d57c-d449-4462-bbd8-691638d7e76a")  # ours, drawn once
+# Cosines of float32 vectors are this exact; the calibration then decides what matches.
+_COSINE_SLACK = 1e-5
+
+
+class CollectionService:
+    """All collections of all regions; one instance per daemon."""
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        info: EngineInfo,
+        similarity: Callable[[float], float],
+        cosine: Callable[[float], float],
+        clock: Clock,
+        index_bytes_max: int,
+    ) -> None:
+        self.info = info
+        self._store = store
+        self._similarity = similarity
+        self._cosine = cosine
+        self._clock = clock
+        self._cache = IndexCache(index_bytes_max)
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        info: EngineInfo,
+        similarity: Callable[[float], float],
+        cosine: Callable[[float], float],
+        account_id: str,
+        clock: Clock,
+        *,
+        index_bytes_max: int = 2 * 1024**3,
+    ) -> Self:
+        """Open the database file; its folder must exist. Raises StoreDamaged.
+
+        index_bytes_max bounds the indexes in memory, except that the collection searched
+        last is always held whole.
+        """
+        store = await CollectionStore.open(path, account_id, info.dimension)
+        return cls(store, info, similarity, cosine, clock, index_bytes_max)
+
+    async def aclose(self) -> None:
+        await self._store.close()
+
+    async def create(self, region: str, collection_id: str) -> CollectionInfo:
+        """A collection of the pack that runs, for ever. Raises CollectionExists."""
+        return await self._store.create(
+            region,
+            collection_id,
+            model_version=self.info.model_version,
+            pack=self.info.pack,
+            created_at=self._clock.now(),
+        )
+
+    async def describe(self, region: str, collection_id: str) -> CollectionInfo:
+        """Raises CollectionNotFound."""
+        return await self._store.get(region, collection_id)
+
+    async def list_collections(self, region: str, after: int, limit: int) -> list[CollectionInfo]:
+        """In order of creation, those behind the key `after`; 0 begins."""
+        return await self._store.list_collections(region, after, limit)
+
+    async def delete(self, region: str, collection_id: str) -> None:
+        """The collection and all its faces. Raises CollectionNotFound."""
+        collection = await self._store.get(region, collection_id)
+        async with self._lock(collection):
+            await self._store.delete(collection)
+            self._cache.discard(collection.key)
+
+    async def add_faces(
+        self,
+        region: str,
+        collection_id: str,
+        image_digest: str,
+        external_image_id: str | None,
+        faces: Sequence[Face],
+    ) -> list[IndexedFace]:
+        """Index the faces of one picture, in their order; each needs its embedding.
+
+        A face that the same picture gave before under the same external id is not added
+        again but returned as it is. Raises CollectionNotFound or ModelMismatch.
+        """
+        collection = await self._usable(region, collection_id)
+        if not faces:
+            return []
+        image_id = image_id_of(image_digest, external_image_id)
+        async with self._lock(collection):
+            change = await self._store.add(collection, image_id, external_image_id, faces)
+            await self._follow(collection, change)
+        return list(change.faces)
+
+    async def list_faces(
+        self,
+        region: str,
+        collection_id: str,
+        after: str | None,
+        limit: int,
+        face_ids: Sequence[str] | None = None,
+    ) -> list[IndexedFace]:
+        """In order of face id, those behind `after`; only those of face_ids, if given.
+
+        Raises CollectionNotFound.
+        """
+        collection = await self._store.get(region, collection_id)
+        return await self._store.list_faces(collection, after or "", limit, face_ids)
+
+    async def delete_faces(
+        self, region: str, collection_id: str, face_ids: Sequence[str]
+    ) -> list[str]:
+        """The ids that were there and now are not. Raises CollectionNotFound."""
+        collection = await self._store.get(region, collection_id)
+        async with self._lock(collection):
+            change = await self._store.remove(collection, face_ids)
+            await self._follow(collection, change)
+        return [face.face_id for face in change.faces]
+
+    async def search(
+        self,
+        region: str,
+        collection_id: str,
+        embedding: Embedding,
+        *,
+        threshold: float,
+        limit: int = MATCHES_MAX,
+    ) -> list[Match]:
+        """The faces whose Similarity (0 to 100) is at least the threshold, best first.
+
+        Raises CollectionNotFound or ModelMismatch.
+        """
+        collection = await self._usable(region, collection_id)
+        return await self._search(collection, embedding, threshold, limit)
+
+    async def search_by_face_id(
+        self, region: str, collection_id: str, face_id: str, *, threshold: float, limit: int
+    ) -> list[Match]:
+        """As search, for a face of the collection, which is not its own match.
+
+        Raises CollectionNotFound, ModelMismatch or FaceNotFound.
+        """
+        collection = await self._usable(region, collection_id)
+        key, embedding = await self._store.embedding(collection, face_id)
+        return await self._search(collection, embedding, threshold, limit, but_not=key)
+
+    def compare(self, one: Embedding, other: Embedding) -> float:
+        """The Similarity of two faces, 0 to 100."""
+        return self._similarity_of(float(np.dot(one, other)))
+
+    @asynccontextmanager
+    async def searcher(
+        self, spec: ProcessorSpec, threshold: float
+    ) -> AsyncIterator[ProcessorSearch]:
+        """A processor's collection, its index built before the block is entered.
+
+        Raises PermanentFailure if the processor cannot use the collection.
+        """
+        with permanent_failures():
+            await self._index(await self._usable(spec.region, spec.collection_id))
+        yield ProcessorSearch(
+            partial(self.search, spec.region, spec.collection_id, threshold=threshold)
+        )
+
+    async def _usable(self, region: str, collection_id: str) -> CollectionInfo:
+        collection = await self._store.get(region, collection_id)
+        if collection.model_version != self.info.model_version:
+            raise ModelMismatch(
+                f"collection {collection_id} was made with pack {collection.pack} (model "
+                f"{collection.model_version}), and pack {self.info.pack} (model "
+                f"{self.info.model_version}) runs now; their faces cannot be compared. Run "
+                f"pack {collection.pack} again, or index the pictures into a new collection."
+            )
+        return collection
+
+    async def _search(
+        self,
+        collection: CollectionInfo,
+        embedding: Embedding,
+        threshold: float,
+        limit: int,
+        but_not: int | None = None,
+    ) -> list[Match]:
+        index = await self._index(collection)
+        nearest = await asyncio.to_thread(
+            index.search, embedding, self._cosine(threshold) - _COSINE_SLACK, limit + 1
+        )
+        similar = [
+            (key, similarity)
+            for key, cosine in nearest
+            if key != but_not and (similarity := self._similarity_of(cosine)) >= threshold
+        ][:limit]
+        if not similar:
+            return []
+        faces = await self._store.faces_by_key(collection, [key for key, _ in similar])
+        return [Match(faces[key], similarity) for key, similarity in similar if key in faces]
+
+    def _similarity_of(self, cosine: float) -> float:
+        return self._similarity(max(-1.0, min(1.0, cosine)))
+
+    async def _index(self, collection: CollectionInfo) -> VectorIndex:
+        """An index that is not behind what was read from the database."""
+        index = self._cache.get(collection.key)
+        if index is not None and index.generation >= collection.generation:
+            return index
+        async with self._lock(collection):
+            index = self._cache.get(collection.key)  # someone else may have built it meanwhile
+            if index is None or index.generation < collection.generation:
+                index = VectorIndex(self.info.dimension)
+                async for generation, keys, vectors in self._store.vectors(collection):
+                    await asyncio.to_thread(index.load, keys, vectors, generation)
+                self._cache.put(collection.key, index)
+            return index
+
+    async def _follow(self, collection: CollectionInfo, change: Change) -> None:
+        index = self._cache.get(collection.key)
+        if index is not None:
+            await asyncio.to_thread(
+                index.step, change.generation, add=change.added, remove=change.removed
+            )
+            self._cache.trim()
+
+    def _lock(self, collection: CollectionInfo) -> asyncio.Lock:
+        """Changes of one collection queue here, so that indexes see them in order."""
+        lock = self._locks.get(collection.key)
+        if lock is None:
+            lock = self._locks[collection.key] = asyncio.Lock()
+        return lock
+
+
+def image_id_of(image_digest: str, external_image_id: str | None) -> str:
+    """The ImageId of a picture: the same bytes under the same external id give the same one."""
+    # Neither a digest nor an external id can hold a newline.
+    return str(uuid.uuid5(_IMAGE_NAMESPACE, f"{image_digest}\n{external_image_id or ''}"))

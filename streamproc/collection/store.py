@@ -1,0 +1,279 @@
+"""Collections and their faces in SQL: the truth that every index is built from.
+
+Each change is one transaction that also raises the collection's generation by one, so
+whoever mirrors a collection can tell whether it is behind. Knows nothing of pictures,
+similarity or FAISS.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from streamproc.collection import schema
+from streamproc.collection.schema import CollectionInfo, collections, described_faces, faces
+from streamproc.db import Database
+from streamproc.errors import CollectionExists, CollectionNotFound, FaceNotFound
+from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
+
+_ROWS_PER_PART = 8192
+_SAME_FACE_IOU = 0.5
+"""Boxes of one picture that overlap this much are one face: detectors suppress overlaps
+below it, and a second run of the same model moves a box by far less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transaction did to a collection, for those who mirror it."""
+
+    generation: int
+    faces: tuple[IndexedFace, ...]  # in the order asked for
+    added: tuple[tuple[int, Embedding], ...] = ()
+    removed: tuple[int, ...] = ()
+
+
+class CollectionStore:
+    """Every method that changes something has it on disk when it returns."""
+
+    def __init__(self, database: Database, account_id: str, dimension: int) -> None:
+        self._database = database
+        self._account_id = account_id
+        self._dimension = dimension
+
+    @classmethod
+    async def open(cls, path: Path, account_id: str, dimension: int) -> Self:
+        """Raises StoreDamaged if the file cannot be read."""
+        database = await Database.open_file(path, schema.metadata)
+        return cls(database, account_id, dimension)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def create(
+        self, region: str, collection_id: str, *, model_version: str, pack: str, created_at: float
+    ) -> CollectionInfo:
+        """Raises CollectionExists."""
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(collections).values(
+                        region=region,
+                        collection_id=collection_id,
+                        model_version=model_version,
+                        pack=pack,
+                        created_at=created_at,
+                        generation=0,
+                        face_count=0,
+                    )
+                )
+        except IntegrityError:
+            raise CollectionExists(f"The collection id: {collection_id} already exists.") from None
+        return await self.get(region, collection_id)
+
+    async def get(self, region: str, collection_id: str) -> CollectionInfo:
+        """Raises CollectionNotFound."""
+        rows = await self._rows(
+            select(collections).where(
+                collections.c.region == region, collections.c.collection_id == collection_id
+            )
+        )
+        if not rows:
+            raise _not_found(collection_id)
+        return schema.collection_of(rows[0], self._account_id)
+
+    async def list_collections(self, region: str, after: int, limit: int) -> list[CollectionInfo]:
+        """In order of creation, those behind the key `after`."""
+        rows = await self._rows(
+            select(collections)
+            .where(collections.c.region == region, collections.c.key > after)
+            .order_by(collections.c.key)
+            .limit(limit)
+        )
+        return [schema.collection_of(row, self._account_id) for row in rows]
+
+    async def delete(self, collection: CollectionInfo) -> None:
+        """The collection and its faces. Raises CollectionNotFound."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(faces).where(faces.c.collection == collection.key))
+            gone = await connection.execute(
+                delete(collections).where(collections.c.key == collection.key)
+            )
+            if gone.rowcount == 0:
+                raise _not_found(collection.collection_id)
+
+    async def add(
+        self,
+        collection: CollectionInfo,
+        image_id: str,
+        external_image_id: str | None,
+        found: Sequence[Face],
+    ) -> Change:
+        """Add the faces of one picture; those that the picture gave before stay as they are.
+
+        Raises CollectionNotFound.
+        """
+        indexed: list[IndexedFace] = []
+        added: list[tuple[int, Embedding]] = []
+        async with self._database.write() as connection:
+            generation = await _next_generation(connection, collection)
+            rows = await connection.execute(
+                select(*described_faces).where(
+                    faces.c.collection == collection.key, faces.c.image_id == image_id
+                )
+            )
+            known = [schema.face_of(row, collection) for row in rows]
+            for face in found:
+                same = next((old for old in known if _is_same(old.box, face.box)), None)
+                if same is None:
+                    if face.embedding is None:
+                        raise ValueError(f"a face at {face.box} has no embedding to be kept")
+                    same = _new_face(face, image_id, external_image_id, collection)
+                    result = await connection.execute(
+                        insert(faces).values(schema.face_values(same, face.embedding, collection))
+                    )
+                    added.append((_key(result.inserted_primary_key), face.embedding))
+                indexed.append(same)
+            await _count(connection, collection, len(added))
+        return Change(generation, tuple(indexed), added=tuple(added))
+
+    async def remove(self, collection: CollectionInfo, face_ids: Sequence[str]) -> Change:
+        """Delete faces; ids that are not there are no error. Raises CollectionNotFound."""
+        async with self._database.write() as connection:
+            generation = await _next_generation(connection, collection)
+            gone = await connection.execute(
+                delete(faces)
+                .where(faces.c.collection == collection.key, faces.c.face_id.in_(face_ids))
+                .returning(*described_faces)
+            )
+            rows = gone.all()
+            await _count(connection, collection, -len(rows))
+        return Change(
+            generation,
+            tuple(schema.face_of(row, collection) for row in rows),
+            removed=tuple(row.key for row in rows),
+        )
+
+    async def list_faces(
+        self, collection: CollectionInfo, after: str, limit: int, face_ids: Sequence[str] | None
+    ) -> list[IndexedFace]:
+        """In order of face id, those behind `after`; only those of face_ids, if given."""
+        wanted = (
+            select(*described_faces)
+            .where(faces.c.collection == collection.key, faces.c.face_id > after)
+            .order_by(faces.c.face_id)
+            .limit(limit)
+        )
+        if face_ids is not None:
+            wanted = wanted.where(faces.c.face_id.in_(face_ids))
+        return [schema.face_of(row, collection) for row in await self._rows(wanted)]
+
+    async def faces_by_key(
+        self, collection: CollectionInfo, keys: Sequence[int]
+    ) -> dict[int, IndexedFace]:
+        """Those of the keys that are still there."""
+        rows = await self._rows(select(*described_faces).where(faces.c.key.in_(keys)))
+        return {row.key: schema.face_of(row, collection) for row in rows}
+
+    async def embedding(self, collection: CollectionInfo, face_id: str) -> tuple[int, Embedding]:
+        """A face's key and vector. Raises FaceNotFound."""
+        rows = await self._rows(
+            select(faces.c.key, faces.c.embedding).where(
+                faces.c.collection == collection.key, faces.c.face_id == face_id
+            )
+        )
+        if not rows:
+            raise FaceNotFound(
+                f"faceId was not found in the collection: there is no {face_id} in "
+                f"{collection.collection_id}."
+            )
+        return rows[0].key, schema.vectors_of([rows[0].embedding], self._dimension)[0]
+
+    async def vectors(
+        self, collection: CollectionInfo
+    ) -> AsyncIterator[tuple[int, list[int], NDArray[np.float32]]]:
+        """(generation, keys, vectors) in parts, all of one moment; at least one part.
+
+        Raises CollectionNotFound.
+        """
+        # One statement is one snapshot in every database, whatever its isolation level.
+        wanted = (
+            select(collections.c.generation, faces.c.key, faces.c.embedding)
+            .select_from(collections.outerjoin(faces, faces.c.collection == collections.c.key))
+            .where(collections.c.key == collection.key)
+        )
+        found = False
+        async with self._database.read() as connection:
+            result = await connection.stream(wanted)
+            async for part in result.partitions(_ROWS_PER_PART):
+                found = True
+                rows = [row for row in part if row.key is not None]
+                blobs = [row.embedding for row in rows]
+                yield (
+                    int(part[0].generation),
+                    [row.key for row in rows],
+                    schema.vectors_of(blobs, self._dimension),
+                )
+        if not found:
+            raise _not_found(collection.collection_id)
+
+    async def _rows(self, wanted: Select[Any]) -> list[Row[Any]]:
+        async with self._database.read() as connection:
+            result = await connection.execute(wanted)
+            return list(result.all())
+
+
+async def _next_generation(connection: AsyncConnection, collection: CollectionInfo) -> int:
+    # First in its transaction: where several daemons share a database, it locks the row.
+    generation = await connection.scalar(
+        update(collections)
+        .where(collections.c.key == collection.key)
+        .values(generation=collections.c.generation + 1)
+        .returning(collections.c.generation)
+    )
+    if generation is None:
+        raise _not_found(collection.collection_id)
+    return int(generation)
+
+
+async def _count(connection: AsyncConnection, collection: CollectionInfo, more: int) -> None:
+    await connection.execute(
+        update(collections)
+        .where(collections.c.key == collection.key)
+        .values(face_count=collections.c.face_count + more)
+    )
+
+
+def _new_face(
+    face: Face, image_id: str, external_image_id: str | None, collection: CollectionInfo
+) -> IndexedFace:
+    return IndexedFace(
+        face_id=str(uuid.uuid4()),
+        image_id=image_id,
+        external_image_id=external_image_id,
+        box=face.box,
+        confidence=face.confidence,
+        model_version=collection.model_version,
+    )
+
+
+def _key(primary_key: Sequence[Any] | None) -> int:
+    assert primary_key is not None
+    return int(primary_key[0])
+
+
+def _is_same(one: BoundingBox, other: BoundingBox) -> bool:
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    overlap = max(width, 0.0) * max(height, 0.0)
+    return overlap > _SAME_FACE_IOU * (one.area + other.area - overlap)
+
+
+def _not_found(collection_id: str) -> CollectionNotFound:
+    return CollectionNotFound(f"The collection id: {collection_id} does not exist")

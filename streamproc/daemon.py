@@ -1,0 +1,146 @@
+"""The composition root: builds everything from Config, serves, and drains in order.
+
+The only module besides the command line that names concrete classes.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from streamproc import __version__
+from streamproc.api import ApiServices, rekognition
+from streamproc.api.pictures import PictureSource
+from streamproc.api.tag_store import TagStore
+from streamproc.aws import AwsClients
+from streamproc.clock import SystemClock
+from streamproc.collection.service import CollectionService
+from streamproc.config import Config, ServerConfig
+from streamproc.data_folder import announced, locked_folder
+from streamproc.engines.load import load_engine
+from streamproc.engines.scheduler import Scheduler
+from streamproc.errors import StreamprocError
+from streamproc.gateway.app import build_app
+from streamproc.local import kinesis_data, kinesis_video
+from streamproc.logs import configure_logging
+from streamproc.processor.supervisor import Supervisor
+from streamproc.world import KinesisWorld
+
+log = logging.getLogger(__name__)
+
+
+async def run(config: Config) -> None:
+    """Serve until SIGINT or SIGTERM. Raises StreamprocError if it cannot start."""
+    configure_logging(config.logging)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(config):
+        await stop.wait()
+        log.info("stopping: draining processors")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def serving(config: Config) -> AsyncIterator[str]:
+    """Everything up, from the block's start to its end; yields the base URL."""
+    folder = config.storage.data_dir
+    clock = SystemClock()
+    account_id = config.server.account_id
+    async with AsyncExitStack() as stack:
+        stack.enter_context(locked_folder(folder))
+        listener = _listen(config.server)
+        stack.callback(listener.close)
+        local_url, public_url = _urls(config.server, listener)
+
+        engine = await asyncio.to_thread(load_engine, config.engine)
+        scheduler = Scheduler(engine, threads=config.engine.threads)
+        stack.push_async_callback(scheduler.aclose)
+        clients = AwsClients(config.endpoints, config.aws, local_url)
+        collections = await CollectionService.open(
+            folder / "collections.db", engine.info, engine.similarity, engine.cosine,
+            account_id, clock,
+        )  # fmt: skip
+        stack.push_async_callback(collections.aclose)
+        tags = await TagStore.open(folder / "tags.db", config.processors.tags_max)
+        stack.push_async_callback(tags.aclose)
+        data = await kinesis_data.DataStreams.open(
+            folder / "data.db", config.data, account_id, clock
+        )
+        stack.push_async_callback(data.aclose)
+        video = await kinesis_video.VideoStreams.open(
+            folder / "video", config.video, account_id, clock, public_url=public_url
+        )
+        stack.push_async_callback(video.aclose)
+        world = KinesisWorld(config, clients, collections, scheduler, clock)
+        supervisor = await Supervisor.open(
+            folder / "processors.db", world, config.processors, config.sink, clock
+        )
+
+        app = build_app(
+            [
+                rekognition.bind(
+                    ApiServices(
+                        supervisor=supervisor,
+                        collections=collections,
+                        scheduler=scheduler,
+                        tags=tags,
+                        images=PictureSource(config.faces, clients),
+                        config=config,
+                        account_id=account_id,
+                        clock=clock,
+                    )
+                ),
+                kinesis_data.service.bind(data),
+                kinesis_video.control.bind(video),
+                kinesis_video.media.bind(video),
+                kinesis_video.archived.bind(video),
+            ],
+            account_id=account_id,
+            region=config.server.region,
+            request_bytes_max=config.server.request_bytes_max,
+        )
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+        # Last in, first out: processors drain while the streams they use still answer.
+        stack.push_async_callback(supervisor.aclose)
+        await supervisor.resume_all()
+
+        stack.enter_context(announced(folder, public_url))
+        info = engine.info
+        log.info(
+            "streamproc %s answers on %s; engine %s, pack %s (%s), %s; data in %s",
+            __version__, public_url, info.name, info.pack, ", ".join(info.providers),
+            info.licence, folder,
+        )  # fmt: skip
+        yield public_url
+
+
+def _listen(server: ServerConfig) -> socket.socket:
+    """Bind at once, so that a port in use is known before anything is loaded."""
+    try:
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        listener = socket.create_server((server.host, server.port), family=family, backlog=256)
+    except OSError as error:
+        raise StreamprocError(
+            f"cannot listen on {server.host}:{server.port} ({error.strerror or error}); "
+            "stop what is using it, or choose another with --port"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _urls(server: ServerConfig, listener: socket.socket) -> tuple[str, str]:
+    """(how our own clients reach us, how others do)"""
+    host, port = listener.getsockname()[:2]
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    bracketed = f"[{loopback}]" if ":" in loopback else loopback
+    local = f"http://{bracketed}:{port}"
+    return local, server.public_url.rstrip("/") or local

@@ -1,0 +1,152 @@
+"""From packets to pictures: H.264 and H.265 through one lasting FFmpeg context per track.
+
+Packets are decoded as they arrive, not fragment by fragment: a picture is there as soon as
+the codec gives it out. Where the encoder reorders (B-frames) that is a few packets later, so
+the last pictures of a live fragment come while the next one is fed, each with its own
+fragment. Knows nothing of networks, sampling or faces. Synchronous; one thread at a time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+import av
+import numpy as np
+
+from streamproc.decode.track import VideoTrack, first_video_track
+from streamproc.model.media import (
+    Fragment,
+    FragmentEnded,
+    FragmentFailed,
+    FragmentStarted,
+    Image,
+    MediaEvent,
+    Packet,
+)
+
+_Origin: TypeAlias = tuple[Fragment, float]
+"""Where a picture belongs: its fragment and its offset there in seconds."""
+
+_GAP_S = 2.0
+"""Media time missing between two fragments, from which on frames are taken to be lost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded frame, still in the codec's own pixel format."""
+
+    fragment: Fragment
+    offset_s: float  # from the fragment's Cluster timecode; may be negative
+    timestamp: float  # media time in seconds; producer time where the fragment has one
+    width: int  # pixels
+    height: int
+    _frame: av.VideoFrame = field(repr=False)
+
+    def image(self) -> Image:
+        """Convert to BGR. Costs about 0.3 ms at 960x720: ask only for what will be analysed."""
+        # One thread: swscale would otherwise start one per core for every picture.
+        bgr = self._frame.reformat(format="bgr24", threads=1).to_ndarray()
+        return np.ascontiguousarray(bgr, dtype=np.uint8)
+
+
+class VideoDecoder:
+    """Decodes the first video track of a stream, across fragments.
+
+    Begins at a keyframe, and looks for one again after a fragment that ended early, failed or
+    is missing: in between, FFmpeg would give out pictures full of artefacts without a word.
+    """
+
+    def __init__(self) -> None:
+        self.frames_total = 0  # pictures given out
+        self.corrupt_total = 0  # pictures dropped because FFmpeg says they are damaged
+        self.undecodable_total = 0  # packets that FFmpeg refused
+        self.skipped_total = 0  # packets passed over in wait of a keyframe
+        self._fragment: Fragment | None = None
+        self._reached_s = 0.0  # latest media time fed so far
+        self._track: VideoTrack | None = None
+        self._waiting = True
+
+    def feed(self, event: MediaEvent) -> Iterator[Picture]:
+        """Pictures that this event brings out, in presentation order. Exhaust the iterator.
+
+        Raises MediaError if the stream carries no video, UnsupportedCodec if it carries video
+        that is neither H.264 nor H.265.
+        """
+        match event:
+            case FragmentStarted(fragment):
+                yield from self._open(fragment)
+            case Packet():
+                yield from self._decode(event)
+            case FragmentFailed() | FragmentEnded(complete=False):
+                yield from self.flush()
+            case FragmentEnded():
+                pass  # the codec goes on: what it still holds comes with the next packets
+
+    def flush(self) -> Iterator[Picture]:
+        """Give out what the codec still holds; decoding resumes at the next keyframe."""
+        self._waiting = True
+        if self._track is not None:
+            yield from self._pictures(self._track.drain())
+
+    def _open(self, fragment: Fragment) -> Iterator[Picture]:
+        description = first_video_track(fragment.tracks)
+        if self._fragment is not None and not self._continues(self._fragment, fragment):
+            yield from self.flush()
+        if self._track is None or not self._track.serves(description):
+            yield from self.flush()
+            self._track = VideoTrack(description)
+        self._track.number = description.number
+        self._fragment = fragment
+        self._reached_s = _start_s(fragment)
+
+    def _continues(self, previous: Fragment, fragment: Fragment) -> bool:
+        """Whether the codec may go on from one fragment into the next. If in doubt, no: that
+        costs frames only where a fragment does not open on a keyframe."""
+        before, now = _sequence(previous.number), _sequence(fragment.number)
+        if before is not None and now is not None:
+            return now == before + 1
+        return -_GAP_S < _start_s(fragment) - self._reached_s < _GAP_S
+
+    def _decode(self, packet: Packet) -> Iterator[Picture]:
+        track, fragment = self._track, self._fragment
+        # To FFmpeg an empty packet means the end of the stream.
+        if track is None or fragment is None or packet.track != track.number or not packet.payload:
+            return
+        opens = packet.keyframe or (self._waiting and track.opens_decoding(packet.payload))
+        if self._waiting and not opens:
+            self.skipped_total += 1
+            return
+        self._waiting = False
+        offset_s = packet.offset_ns / 1e9
+        self._reached_s = max(self._reached_s, _start_s(fragment) + offset_s)
+        try:
+            frames = track.decode(packet.payload, opens, (fragment, offset_s))
+        except (av.FFmpegError, OverflowError):
+            self.undecodable_total += 1
+            return
+        yield from self._pictures(frames)
+
+    def _pictures(self, frames: list[av.VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            if frame.is_corrupt:
+                self.corrupt_total += 1
+                continue
+            self.frames_total += 1
+            fragment, offset_s = cast("_Origin", frame.opaque)
+            timestamp = _start_s(fragment) + offset_s
+            yield Picture(fragment, offset_s, timestamp, frame.width, frame.height, frame)
+
+
+def _start_s(fragment: Fragment) -> float:
+    if fragment.producer_timestamp is not None:
+        return fragment.producer_timestamp
+    return fragment.timecode_ns / 1e9
+
+
+def _sequence(number: str) -> int | None:
+    """The running number inside a fragment number, None where it is built in another way.
+
+    Observed, not documented: bit 156 is set, bits 92 to 155 count the stream's fragments.
+    """
+    value = int(number) if number.isascii() and number.isdecimal() else 0
+    return value >> 92 & (1 << 64) - 1 if value.bit_length() == 157 else None

@@ -1,0 +1,41 @@
+"""Which frames are analysed: the first of every slot of media time. Pure."""
+
+import math
+
+_TIMECODE_ROUNDING_S = 0.001
+"""Timecodes are whole milliseconds, rounded or cut. Without this much tolerance a frame that
+was meant to open a slot falls just before it, and a 30 fps stream sampled at 30 fps loses
+every third frame."""
+
+
+class Sampler:
+    """Passes the first frame of every 1/fps seconds of media time.
+
+    fps may change at any time. Media time may step back (a producer that starts again): a slot
+    is new whenever it differs from the last one.
+    """
+
+    def __init__(self, fps: float) -> None:
+        """Raises ValueError if fps is not above 0."""
+        self.fps = fps
+        self._passed: float | None = None
+
+    @property
+    def fps(self) -> float:
+        return self._fps
+
+    @fps.setter
+    def fps(self, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f"fps {value} must be above 0")
+        self._fps = value
+
+    def wants(self, timestamp: float) -> bool:
+        """Whether the frame at this media time, in seconds, is to be analysed."""
+        if self._passed is not None and self._slot(timestamp) == self._slot(self._passed):
+            return False
+        self._passed = timestamp
+        return True
+
+    def _slot(self, timestamp: float) -> int:
+        return math.floor((timestamp + _TIMECODE_ROUNDING_S) * self._fps)

@@ -1,0 +1,207 @@
+"""The InsightFace engine: SCRFD finds faces, ArcFace recognises them, on ONNX Runtime.
+
+InsightFace's own classes load the pack and run each network; this module decides at which
+sizes to look, cuts the faces out, embeds all of a call in few batches, and says what it saw
+in our own values. Knows nothing of threads beyond being called by several at once: ONNX
+sessions allow it, and SCRFD's caches only ever gain entries.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from insightface.app import FaceAnalysis
+from insightface.app.common import Face as InsightFace
+from insightface.model_zoo.model_license import inspect_model_package_license
+from numpy.typing import NDArray
+
+from streamproc.config import EngineConfig
+from streamproc.engines.align import crop_face
+from streamproc.engines.packs import (
+    NON_COMMERCIAL,
+    file_sha256,
+    find_pack,
+    model_version,
+    remedy,
+    require_whole,
+)
+from streamproc.engines.pose import pose_from_five_points
+from streamproc.engines.quality import measure_quality
+from streamproc.engines.runtime import (
+    inference_threads,
+    quiet_fallback,
+    require_in_use,
+    require_providers,
+    session_options,
+)
+from streamproc.engines.similarity import calibration_of
+from streamproc.errors import EngineError
+from streamproc.model.engine import EngineInfo
+from streamproc.model.face import BoundingBox, Face, Landmark
+from streamproc.model.media import Image
+
+# SCRFD gives its five points in this order; "left" is the viewer's.
+LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+
+_TASKS = ("detection", "recognition", "genderage")
+_BATCH_MAX = 32
+"""Faces embedded in one run; bounds the memory that a picture of a crowd takes."""
+
+_STRIDE = 32  # of SCRFD's coarsest layer: inputs are multiples of it
+
+
+@dataclass(slots=True)
+class _Detection:
+    """A face on its way through the engine; pixels."""
+
+    image: Image
+    box: NDArray[np.float32]  # left, top, right, bottom
+    score: float
+    points: NDArray[np.float32]  # (5, 2)
+
+
+class InsightFaceEngine:
+    """A pack, loaded. Raises EngineError, with the remedy, if it cannot run as configured."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        require_providers(config.providers)
+        folder = find_pack(config.pack, config.models_dir)
+        models = _load(folder, config)
+        self._detector = models["detection"]
+        self._recogniser = models["recognition"]
+        self._attributes = models.get("genderage")
+        self._sizes = config.detection_sizes
+        self._side: int = self._recogniser.input_size[0]
+        batch = self._recogniser.input_shape[0]
+        self._batch_max = batch if isinstance(batch, int) else _BATCH_MAX
+        dimension = self._rehearse(folder)
+        sha256 = file_sha256(Path(self._recogniser.model_file))
+        self._calibration = calibration_of(sha256, dimension)
+        self.info = EngineInfo(
+            name="insightface",
+            pack=folder.name,
+            model_version=model_version(sha256),
+            dimension=dimension,
+            providers=tuple(self._recogniser.session.get_providers()),
+            licence=_licence(folder),
+            calibration=self._calibration.evidence,
+        )
+
+    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding."""
+        detections = [list(self._detect(image)) for image in images]
+        embeddings = iter(self._embed([face for faces in detections for face in faces]))
+        found = [[self._face(face, next(embeddings)) for face in faces] for faces in detections]
+        return [sorted(faces, key=lambda face: face.box.area, reverse=True) for faces in found]
+
+    def similarity(self, cosine: float) -> float:
+        return self._calibration.similarity(cosine)
+
+    def cosine(self, similarity: float) -> float:
+        return self._calibration.cosine(similarity)
+
+    def _detect(self, image: Image) -> Iterator[_Detection]:
+        sizes = [size for side in self._sizes if (size := input_size(image, side))]
+        if not sizes:
+            return
+        boxes, points = self._detector.detect(image, input_size=sizes)
+        for box, five in zip(boxes, points, strict=True):
+            yield _Detection(image, box[:4], float(box[4]), five)
+
+    def _embed(self, faces: Sequence[_Detection]) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(faces), self._batch_max):
+            batch = faces[start : start + self._batch_max]
+            crops = [crop_face(face.image, face.points, self._side) for face in batch]
+            vectors = self._recogniser.get_feat(crops)
+            yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def _face(self, found: _Detection, embedding: NDArray[np.float32]) -> Face:
+        height, width = found.image.shape[:2]
+        left, top, right, bottom = found.box.tolist()
+        box = BoundingBox(left / width, top / height, (right - left) / width, (bottom - top) / height)
+        points = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
+        age, gender = self._age_and_gender(found)
+        return Face(
+            box=box,
+            confidence=min(found.score * 100.0, 100.0),
+            landmarks=tuple(Landmark(name, x / width, y / height) for name, (x, y) in points.items()),
+            pose=pose_from_five_points(points),
+            quality=measure_quality(found.image, box),
+            embedding=embedding,
+            age=age,
+            gender=gender,
+        )
+
+    def _age_and_gender(self, found: _Detection) -> tuple[int | None, str | None]:
+        if self._attributes is None:
+            return None, None
+        gender, age = self._attributes.get(found.image, InsightFace(bbox=found.box))
+        return max(int(age), 0), "Male" if gender == 1 else "Female"
+
+    def _rehearse(self, folder: Path) -> int:
+        """Run every network once, so that what is wrong shows now; returns the dimension."""
+        black = np.zeros((max(self._sizes),) * 2 + (3,), np.uint8)
+        corners = np.array([(30, 40), (80, 40), (55, 65), (35, 90), (75, 90)], np.float32)
+        probe = _Detection(black, np.array([0, 0, 112, 112], np.float32), 1.0, corners)
+        try:
+            list(self._detect(black))
+            vectors = self._recogniser.get_feat([crop_face(black, corners, self._side)])
+            self._age_and_gender(probe)
+        except Exception as error:  # ONNX Runtime's own classes share no base but this
+            raise EngineError(f"pack {folder} does not run: {error}; {remedy(folder)}") from None
+        return int(vectors.shape[1])
+
+
+def input_size(image: Image, side: int) -> tuple[int, int] | None:
+    """Width and height of the detector's input for a picture scaled to this longer side.
+
+    InsightFace would pad to a square; of that only the part that holds the picture is worth
+    computing. None if the picture is so narrow that nothing would be left of it.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    shorter = int(min(height, width) * scale)
+    if shorter < 1:
+        return None
+    padded = -(-shorter // _STRIDE) * _STRIDE
+    return (side, padded) if width >= height else (padded, side)
+
+
+def _load(folder: Path, config: EngineConfig) -> dict[str, Any]:
+    options = session_options(inference_threads(config.threads))
+    try:
+        with quiet_fallback():
+            app = FaceAnalysis(
+                name=str(folder),  # always a folder: a name would be downloaded
+                allowed_modules=list(_TASKS),
+                providers=config.providers,
+                sess_options=options,
+                # One dynamic session serves every size; one session per size costs memory.
+                static_shape_sessions=False,
+            )
+            app.prepare(ctx_id=0, det_thresh=config.detection_confidence_min / 100.0)
+    except Exception as error:  # a damaged file raises whatever its reader raises
+        require_whole(folder)
+        if not isinstance(error, AssertionError):
+            raise EngineError(f"pack {folder} cannot be loaded: {error}; {remedy(folder)}") from None
+        app = None
+    models: dict[str, Any] = app.models if app is not None else {}
+    for task in ("detection", "recognition"):
+        if task not in models:
+            require_whole(folder)
+            raise EngineError(f"pack {folder} has no {task} model; {remedy(folder)}")
+    if not models["detection"].use_kps:
+        raise EngineError(
+            f"the detector of pack {folder} gives no landmarks to align faces by; {remedy(folder)}"
+        )
+    require_in_use((model.session for model in models.values()), config.providers)
+    return models
+
+
+def _licence(folder: Path) -> str:
+    inspection = inspect_model_package_license(folder)
+    if inspection.defaulted:
+        return NON_COMMERCIAL
+    return f"InsightFace weights: {inspection.grant or inspection.message}"

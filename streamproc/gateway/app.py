@@ -1,0 +1,158 @@
+"""The gateway's edge: an aiohttp application in front of the services.
+
+One chain per request: find the operation, parse, validate, dispatch, serialise. Each step is
+a function of another module; this one only joins them, reads and writes HTTP, and logs.
+Serve it with aiohttp's default handler_cancellation=False: an operation that has begun is
+carried through even if its caller leaves.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from streamproc.gateway.dispatch import BoundService, RequestContext
+from streamproc.gateway.errors import BodyCut, RequestEntityTooLarge, ServiceError
+from streamproc.gateway.faults import error_reply, internal_failure
+from streamproc.gateway.messages import HttpReply, HttpRequest
+from streamproc.gateway.rest import (
+    build_reply,
+    check_content_type,
+    parse_request,
+    streams_input,
+)
+from streamproc.gateway.routing import Route, Router
+from streamproc.gateway.scope import SigningScope, find_scope
+from streamproc.gateway.streams import RequestBody, StreamSender
+from streamproc.gateway.validate import complaint
+
+log = logging.getLogger(__name__)
+
+
+def build_app(
+    services: Sequence[BoundService], *, account_id: str, region: str, request_bytes_max: int
+) -> web.Application:
+    """An application that answers for all the services on every path.
+
+    region is that of requests that are not signed. request_bytes_max bounds every body that
+    is not a stream. Routes of others on the same application (a console, a health check)
+    keep their own paths. Raises ValueError if two services cannot be told apart.
+    """
+    gateway = _Gateway(services, account_id, region, request_bytes_max)
+    app = web.Application(client_max_size=request_bytes_max)
+    app.router.add_route("*", "/{path:.*}", gateway.handle)
+    app.on_shutdown.append(gateway.stop)
+    return app
+
+
+class _Gateway:
+    def __init__(
+        self,
+        services: Sequence[BoundService],
+        account_id: str,
+        region: str,
+        request_bytes_max: int,
+    ) -> None:
+        self._router = Router(services)
+        self._account_id = account_id
+        self._region = region
+        self._request_bytes_max = request_bytes_max
+        self._sender = StreamSender()
+        self._unlisted: set[tuple[str, str, str]] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            methods = self._router.methods(request.rel_url.raw_path)
+            return web.Response(status=204, headers={"Allow": ", ".join(["OPTIONS", *methods])})
+        reply = await self._answer(request, str(uuid.uuid4()))
+        if isinstance(reply.body, bytes):
+            return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        response = web.StreamResponse(status=reply.status, headers=reply.headers)
+        return await self._sender.send(request, response, reply.body)
+
+    async def stop(self, _: web.Application) -> None:
+        """Streams never end by themselves, and the server waits for whoever is being served."""
+        await self._sender.stop()
+
+    async def _answer(self, request: web.Request, request_id: str) -> HttpReply:
+        """The answer to a request, whatever becomes of it; only cancellation passes."""
+        route: Route | None = None
+        try:
+            scope = find_scope(request.headers.get("Authorization"), request.query)
+            route = self._router.find(
+                request.method,
+                request.rel_url.raw_path,
+                request.headers.get("X-Amz-Target"),
+                scope.service if scope else None,
+            )
+            return await self._perform(route, request, scope, request_id)
+        except ServiceError as error:
+            return error_reply(error, route.service if route else None, request_id)
+        except BodyCut as error:
+            # Most likely nobody reads this any more.
+            cut = ServiceError(f"{error}.", code="SerializationException")
+            return error_reply(cut, route.service if route else None, request_id)
+        except Exception:
+            name = f"{route.service.name} {route.operation.name}" if route else request.path
+            log.exception("%s failed, request id %s", name, request_id)
+            failure = internal_failure(route.service if route else None, request_id)
+            return error_reply(failure, route.service if route else None, request_id)
+
+    async def _perform(
+        self, route: Route, request: web.Request, scope: SigningScope | None, request_id: str
+    ) -> HttpReply:
+        service, operation = route.service, route.operation
+        handler = service.handler(operation.name)
+        plain = await self._read(request, route, is_signed=scope is not None)
+        members = parse_request(operation, service.protocol, plain, route.labels)
+        if message := complaint(operation.input_shape, members):
+            raise ServiceError(message, code=service.validation_error)
+        context = RequestContext(
+            service=service.name,
+            operation=operation.name,
+            region=scope.region if scope else self._region,
+            account_id=self._account_id,
+            request_id=request_id,
+            access_key_id=scope.access_key_id if scope else "",
+        )
+        try:
+            output = await handler(members, context)
+        except ServiceError as error:
+            self._note_unlisted(route, error)
+            raise
+        return build_reply(operation, service.protocol, output, request_id)
+
+    async def _read(self, request: web.Request, route: Route, *, is_signed: bool) -> HttpRequest:
+        body: bytes | RequestBody = RequestBody(request)
+        if not streams_input(route.operation):
+            body = await self._read_body(request)
+            check_content_type(request.headers.get("Content-Type", ""), body, is_signed=is_signed)
+        return HttpRequest(
+            query={key: request.query.getall(key) for key in request.query},
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+
+    async def _read_body(self, request: web.Request) -> bytes:
+        """Raises RequestEntityTooLarge as soon as that is certain."""
+        received = bytearray()
+        expected = request.content_length or 0
+        body = RequestBody(request)
+        while max(expected, len(received)) <= self._request_bytes_max:
+            try:
+                received += await anext(body)
+            except StopAsyncIteration:
+                return bytes(received)
+        raise RequestEntityTooLarge(
+            f"Body of {max(expected, len(received))} bytes or more is larger than the "
+            f"{self._request_bytes_max} bytes allowed (server.request_bytes_max)."
+        )
+
+    def _note_unlisted(self, route: Route, error: ServiceError) -> None:
+        """Warn, once, of an error that no client of the operation expects."""
+        key = (route.service.name, route.operation.name, error.code)
+        listed = {shape.name for shape in route.operation.error_shapes}
+        if error.code not in listed and key not in self._unlisted:
+            self._unlisted.add(key)
+            log.warning("%s %s answers %s, which its model does not list", *key)

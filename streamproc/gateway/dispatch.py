@@ -1,0 +1,234 @@
+"""An AWS service as a table of handlers over botocore's own model of it.
+
+Knows operations, handlers and their dependencies; knows nothing of HTTP. app.py parses and
+validates a request before it comes here, and serialises what a handler returns.
+
+A handler is an async function of (dependencies, request, context). The request is a dict of
+the members that the caller sent, already checked against the model: blobs are bytes,
+timestamps are floats in seconds since the epoch. It returns the output members (timestamps
+again as floats, None counts as absent) or raises a ServiceError:
+
+    rekognition = Service[ApiServices]("rekognition", validation_error="InvalidParameterException")
+
+    @rekognition.operation("StopStreamProcessor")
+    async def stop_stream_processor(
+        services: ApiServices, request: dict[str, Any], context: RequestContext
+    ) -> dict[str, Any]: ...
+
+An operation that botocore's model lacks comes in `extra`, in the model's own language.
+Members with a location travel in headers, the path or the query; a payload member whose blob
+is streaming is the raw body. In a request it is an AsyncIterator[bytes] that raises BodyCut
+when the client leaves in the middle; in an answer it is an AsyncIterator[bytes] that is
+closed as soon as it ends, the client leaves or the server stops. The answer's headers leave
+when the handler returns, so a generator that reads the request while it yields is full
+duplex, and every error that should be an HTTP error must be raised before returning it:
+
+    PUT_MEDIA = {
+        "operations": {
+            "PutMedia": {
+                "name": "PutMedia",
+                "http": {"method": "POST", "requestUri": "/putMedia"},
+                "input": {"shape": "PutMediaInput"},
+                "output": {"shape": "PutMediaOutput"},
+                "errors": [{"shape": "ResourceNotFoundException"}],
+            }
+        },
+        "shapes": {
+            "PutMediaInput": {
+                "type": "structure",
+                "required": ["FragmentTimecodeType", "Payload"],
+                "members": {
+                    "StreamName": {
+                        "shape": "StreamName",
+                        "location": "header",
+                        "locationName": "x-amzn-stream-name",
+                    },
+                    "FragmentTimecodeType": {
+                        "shape": "FragmentTimecodeType",
+                        "location": "header",
+                        "locationName": "x-amzn-fragment-timecode-type",
+                    },
+                    "ProducerStartTimestamp": {
+                        "shape": "Timestamp",
+                        "location": "header",
+                        "locationName": "x-amzn-producer-start-timestamp",
+                        "timestampFormat": "unixTimestamp",
+                    },
+                    "Payload": {"shape": "Payload"},
+                },
+                "payload": "Payload",
+            },
+            "FragmentTimecodeType": {"type": "string", "enum": ["ABSOLUTE", "RELATIVE"]},
+            "PutMediaOutput": {
+                "type": "structure",
+                "members": {
+                    "ContentType": {
+                        "shape": "ContentType",
+                        "location": "header",
+                        "locationName": "Content-Type",
+                    },
+                    "Payload": {"shape": "Payload"},
+                },
+                "payload": "Payload",
+            },
+        },
+    }
+    media = Service[Streams](
+        "kinesis-video-media", validation_error="InvalidArgumentException", extra=PUT_MEDIA
+    )
+
+    @media.operation("PutMedia")
+    async def put_media(
+        streams: Streams, request: dict[str, Any], context: RequestContext
+    ) -> dict[str, Any]:
+        stream = streams.find(context.region, request["StreamName"])     # may raise
+
+        async def acknowledgements() -> AsyncIterator[bytes]:
+            async for chunk in request["Payload"]:
+                yield stream.take(chunk)
+
+        return {"ContentType": "application/json", "Payload": acknowledgements()}
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
+
+from streamproc.gateway.errors import UnknownOperation
+from streamproc.gateway.rest import check_locations
+from streamproc.gateway.validate import prepare
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Who asks for what, as far as the request itself says."""
+
+    service: str  # botocore's name of the service
+    operation: str
+    region: str  # of the signing scope, else the server's default
+    account_id: str
+    request_id: str  # a UUID; the answer carries it as x-amzn-RequestId
+    access_key_id: str  # "" where the request is not signed
+
+
+Handler: TypeAlias = Callable[[S, dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
+BoundHandler: TypeAlias = Callable[[dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
+
+
+class Service(Generic[S]):
+    """The operations of one AWS service that somebody has written a handler for.
+
+    name is botocore's (kinesis-video-media). validation_error is the code of the answer to a
+    request that breaks the model's constraints. extra adds to the model, or replaces parts
+    of it: {"operations": {...}, "shapes": {...}}.
+    Raises LookupError if botocore has no such service, ValueError if it speaks a protocol
+    other than json and rest-json.
+    """
+
+    def __init__(
+        self, name: str, *, validation_error: str, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        description = _load(name, extra or {})
+        self.name = name
+        self.validation_error = validation_error
+        self.model = ServiceModel(description, name)
+        self.protocol = _protocol(name, self.model.metadata)
+        self._statuses = _error_statuses(description["shapes"])
+        self._handlers: dict[str, Handler[S]] = {}
+
+    def operation(self, name: str) -> Callable[[Handler[S]], Handler[S]]:
+        """Register the decorated function as the handler of an operation.
+
+        Raises LookupError if the model has no such operation, ValueError if it has a handler
+        already or cannot be served (event streams need HTTP/2; members in places and
+        patterns that the gateway does not know).
+        """
+        model = find_operation(self.model, name)
+        if model is None:
+            raise LookupError(f"{self.name} has no operation {name}")
+        if model.has_event_stream_input or model.has_event_stream_output:
+            raise ValueError(f"{self.name}.{name} is an event stream, which is not served here")
+        check_locations(model)
+        if model.input_shape is not None:
+            prepare(model.input_shape)
+
+        def register(handler: Handler[S]) -> Handler[S]:
+            if name in self._handlers:
+                raise ValueError(f"{self.name}.{name} has a handler already")
+            self._handlers[name] = handler
+            return handler
+
+        return register
+
+    def bind(self, dependencies: S) -> "BoundService":
+        """The service with its dependencies in place, ready for build_app()."""
+        handlers = {
+            name: partial(handler, dependencies) for name, handler in self._handlers.items()
+        }
+        return BoundService(
+            self.name, self.protocol, self.model, self.validation_error, self._statuses, handlers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BoundService:
+    """A service that can answer; what build_app() serves."""
+
+    name: str
+    protocol: str  # json or rest-json
+    model: ServiceModel
+    validation_error: str
+    error_statuses: Mapping[str, int]  # the HTTP status of each error that the model declares
+    handlers: Mapping[str, BoundHandler]
+
+    def handler(self, operation: str) -> BoundHandler:
+        """Raises UnknownOperation if nobody has written one."""
+        try:
+            return self.handlers[operation]
+        except KeyError:
+            served = ", ".join(sorted(self.handlers)) or "none"
+            raise UnknownOperation(
+                f"{self.name} {operation} is not served here. Operations of {self.name} that "
+                f"are: {served}."
+            ) from None
+
+
+def find_operation(model: ServiceModel, name: str) -> OperationModel | None:
+    try:
+        return model.operation_model(name)
+    except OperationNotFoundError:
+        return None
+
+
+def _load(name: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        description = Loader().load_service_model(name, "service-2")
+    except UnknownServiceError:
+        raise LookupError(f"botocore has no service {name}") from None
+    merged = {
+        part: {**description[part], **extra.get(part, {})} for part in ("operations", "shapes")
+    }
+    return {**description, **merged}
+
+
+def _protocol(name: str, metadata: Mapping[str, Any]) -> str:
+    spoken = metadata.get("protocols", [metadata["protocol"]])
+    for protocol in ("json", "rest-json"):
+        if protocol in spoken:
+            return protocol
+    raise ValueError(f"{name} speaks {', '.join(spoken)}; only json and rest-json are served")
+
+
+def _error_statuses(shapes: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {
+        name: shape.get("error", {}).get("httpStatusCode", 500 if shape.get("fault") else 400)
+        for name, shape in shapes.items()
+        if shape.get("exception")
+    }

@@ -1,0 +1,198 @@
+"""Errors as a caller of an AWS operation sees them.
+
+Handlers raise these; the gateway turns them into the shapes of the service's own model, so
+that boto3 raises client.exceptions.<code>. Knows codes and messages; knows nothing of HTTP
+beyond the status of the few errors that no model declares.
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An answer that is an error. The message names the member, its value and the remedy.
+
+    code is the class's own unless given (for a code too rare to have a class). The HTTP
+    status is the model's; status here serves only codes that the model does not declare.
+    """
+
+    code: str = "InternalFailure"
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class BodyCut(Exception):
+    """A streaming request body ended without its end: the client is gone, or garbled it."""
+
+
+# --- what handlers raise -----------------------------------------------------------------
+
+
+class AccessDenied(ServiceError):
+    code = "AccessDeniedException"
+
+
+class AccountStreamLimitExceeded(ServiceError):
+    code = "AccountStreamLimitExceededException"
+
+
+class ClientLimitExceeded(ServiceError):
+    code = "ClientLimitExceededException"
+
+
+class Conflict(ServiceError):
+    code = "ConflictException"
+
+
+class ConnectionLimitExceeded(ServiceError):
+    code = "ConnectionLimitExceededException"
+
+
+class DeviceStreamLimitExceeded(ServiceError):
+    code = "DeviceStreamLimitExceededException"
+
+
+class DryRunOperation(ServiceError):
+    code = "DryRunOperationException"
+
+
+class ExpiredIterator(ServiceError):
+    code = "ExpiredIteratorException"
+
+
+class ExpiredNextToken(ServiceError):
+    code = "ExpiredNextTokenException"
+
+
+class IdempotentParameterMismatch(ServiceError):
+    code = "IdempotentParameterMismatchException"
+
+
+class ImageTooLarge(ServiceError):
+    code = "ImageTooLargeException"
+
+
+class InternalFailure(ServiceError):
+    code = "InternalFailure"
+    status = 500
+
+
+class InternalServerError(ServiceError):
+    code = "InternalServerError"
+    status = 500
+
+
+class InvalidArgument(ServiceError):
+    code = "InvalidArgumentException"
+
+
+class InvalidDevice(ServiceError):
+    code = "InvalidDeviceException"
+
+
+class InvalidEndpoint(ServiceError):
+    code = "InvalidEndpointException"
+
+
+class InvalidImageFormat(ServiceError):
+    code = "InvalidImageFormatException"
+
+
+class InvalidPaginationToken(ServiceError):
+    code = "InvalidPaginationTokenException"
+
+
+class InvalidParameter(ServiceError):
+    code = "InvalidParameterException"
+
+
+class InvalidResourceFormat(ServiceError):
+    code = "InvalidResourceFormatException"
+
+
+class InvalidS3Object(ServiceError):
+    code = "InvalidS3ObjectException"
+
+
+class LimitExceeded(ServiceError):
+    code = "LimitExceededException"
+
+
+class NoDataRetention(ServiceError):
+    code = "NoDataRetentionException"
+
+
+class NotAuthorized(ServiceError):
+    code = "NotAuthorizedException"
+
+
+class ProvisionedThroughputExceeded(ServiceError):
+    code = "ProvisionedThroughputExceededException"
+
+
+class ResourceAlreadyExists(ServiceError):
+    code = "ResourceAlreadyExistsException"
+
+
+class ResourceInUse(ServiceError):
+    code = "ResourceInUseException"
+
+
+class ResourceNotFound(ServiceError):
+    code = "ResourceNotFoundException"
+
+
+class ServiceQuotaExceeded(ServiceError):
+    code = "ServiceQuotaExceededException"
+
+
+class TagsPerResourceExceededLimit(ServiceError):
+    code = "TagsPerResourceExceededLimitException"
+
+
+class Throttling(ServiceError):
+    code = "ThrottlingException"
+
+
+class Validation(ServiceError):
+    code = "ValidationException"
+
+
+class VersionMismatch(ServiceError):
+    code = "VersionMismatchException"
+
+
+# --- what the gateway itself raises; every AWS service shares these ----------------------
+
+
+class IncompleteSignature(ServiceError):
+    """The Authorization header, or the presigned query, is not Signature Version 4."""
+
+    code = "IncompleteSignatureException"
+
+
+class RequestEntityTooLarge(ServiceError):
+    code = "RequestEntityTooLargeException"
+    status = 413
+
+
+class Serialization(ServiceError):
+    """The body is not JSON, or a value has not the type that the model asks for."""
+
+    code = "SerializationException"
+
+
+class UnknownOperation(ServiceError):
+    """No such operation, or one that is not served here."""
+
+    code = "UnknownOperationException"
+
+
+class UnknownPath(UnknownOperation):
+    """No service owns this method and path."""
+
+    status = 404

@@ -1,0 +1,37 @@
+"""Errors as answers. Pure; the log is app.py's."""
+
+from streamproc.gateway.dispatch import BoundService
+from streamproc.gateway.errors import InternalFailure, ServiceError
+from streamproc.gateway.messages import HttpReply
+from streamproc.gateway.rest import content_type
+from streamproc.gateway.wire import dump_json
+
+# What services call a failure of their own; the first that the model declares is taken.
+_INTERNAL_CODES = ("InternalServerError", "InternalFailureException", "InternalFailure")
+
+
+def error_reply(error: ServiceError, service: BoundService | None, request_id: str) -> HttpReply:
+    """The answer that makes a client of the service raise the error.
+
+    The code goes into both places and the message under both capitalisations, because
+    clients differ in which of them they read (the C SDK only Message, Go only message).
+    """
+    status = error.status
+    if service is not None:
+        status = service.error_statuses.get(error.code, status)
+    headers = {
+        "x-amzn-RequestId": request_id,
+        "x-amzn-ErrorType": error.code,
+        "Content-Type": content_type(service.protocol if service else "rest-json"),
+    }
+    body = {"__type": error.code, "message": error.message, "Message": error.message}
+    return HttpReply(status, headers, dump_json(body))
+
+
+def internal_failure(service: BoundService | None, request_id: str) -> ServiceError:
+    """What a caller sees of a mistake of ours: where to look, and nothing of its inside."""
+    declared = service.error_statuses if service else {}
+    code = next((code for code in _INTERNAL_CODES if code in declared), _INTERNAL_CODES[-1])
+    return InternalFailure(
+        f"Internal error. The server's log has its cause under request id {request_id}.", code=code
+    )

@@ -1,0 +1,89 @@
+"""What went wrong while reading a video stream, in words, and whether waiting mends it.
+
+The messages of permanent failures are those that Rekognition documents for a processor.
+"""
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from streamproc.errors import ConfigError, MkvError, PermanentFailure
+
+TROUBLE = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, MkvError, ConfigError)
+"""Everything that may go wrong between us and the service. TimeoutError is an OSError."""
+
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotAuthorizedException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_KEY_ERRORS = {4500, 4501, 4502, 4504, 4505, 4506}
+"""GetMedia error ids of an encryption key that a person has to see to; 4503 passes."""
+
+
+def permanent(error: Exception, stream_name: str) -> PermanentFailure | None:
+    """The failure that no retry heals, or None where one may."""
+    if isinstance(error, ConfigError):
+        return PermanentFailure(str(error))
+    if isinstance(error, NoCredentialsError):
+        return PermanentFailure(
+            "Access denied to Kinesis Video: there are no AWS credentials; set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the daemon, or a profile"
+        )
+    if not isinstance(error, ClientError):
+        return None
+    if error.operation_name == "AssumeRole":
+        return PermanentFailure("Access denied to Role") if _status(error) < 500 else None
+    if is_missing(error):
+        return PermanentFailure(f"Stream {stream_name} doesn't exist")
+    if is_denied(error):
+        return PermanentFailure("Access denied to Kinesis Video")
+    return None
+
+
+def key_failure(error_id: int | None, error_code: str, stream_name: str) -> PermanentFailure | None:
+    """An error document that says that the stream cannot be decrypted."""
+    if error_id not in _KEY_ERRORS:
+        return None
+    return PermanentFailure(
+        f"Kinesis Video cannot decrypt stream {stream_name}: {error_code} ({error_id})"
+    )
+
+
+def is_denied(error: Exception) -> bool:
+    return isinstance(error, ClientError) and (
+        code(error) in _DENIED or _status(error) in {401, 403}
+    )
+
+
+def is_missing(error: ClientError) -> bool:
+    # A 404 without a type comes from servers that are not quite AWS.
+    return code(error) == "ResourceNotFoundException" or (
+        _status(error) == 404 and code(error) in {"404", ""}
+    )
+
+
+def code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def words(error: Exception, stream_name: str) -> str:
+    """One line for a status message, while the same thing is tried again."""
+    if isinstance(error, MkvError):
+        return f"The media of stream {stream_name} is damaged and is read again: {error}"
+    if isinstance(error, ClientError):
+        message = error.response.get("Error", {}).get("Message", "")
+        return f"Kinesis Video answers {code(error)}, trying again: {message}".rstrip(": ")
+    return f"The connection to Kinesis Video is broken, trying again: {error or type(error)}"
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

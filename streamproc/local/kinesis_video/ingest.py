@@ -1,0 +1,246 @@
+"""One PutMedia session: a producer's bytes become fragments, and every step is acknowledged.
+
+Full duplex: the body is read by a task of its own while acknowledgements leave, so a fragment
+is persisted and told so while the next one arrives. Knows nothing of HTTP.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from streamproc.aio import LatestQueue
+from streamproc.clock import Clock
+from streamproc.config import VideoConfig
+from streamproc.errors import MkvError
+from streamproc.gateway.errors import BodyCut
+from streamproc.local.kinesis_video.acks import AckEvent, Refusal, Refused, encode_ack
+from streamproc.local.kinesis_video.live import LiveFragment
+from streamproc.local.kinesis_video.rules import FragmentRules
+from streamproc.local.kinesis_video.store import StreamGone
+from streamproc.local.kinesis_video.stream import VideoStream
+from streamproc.mkv.splitter import (
+    BlockSeen,
+    ClusterClosed,
+    ClusterData,
+    ClusterOpened,
+    EndOfFragment,
+    Header,
+    Piece,
+    ProducerSplitter,
+    Trailing,
+)
+
+log = logging.getLogger(__name__)
+
+IDLE_ACK_S: Final = 5.0
+IDLE_S_MAX: Final = 30.0
+# A producer that reads no acknowledgement must neither stop us nor fill memory.
+_ACKS_UNREAD_MAX: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How the session's timecodes become producer timestamps."""
+
+    start_ms: int  # added to every timecode; 0 where timecodes are absolute
+    scale_ns: int = 1_000_000
+
+    def producer_ms(self, timecode: int) -> int:
+        return self.start_ms + timecode * self.scale_ns // 1_000_000
+
+
+class ProducerSession:
+    """start_ms is the producer's start, which timecodes are relative to."""
+
+    def __init__(
+        self,
+        stream: VideoStream,
+        body: AsyncIterator[bytes],
+        *,
+        start_ms: int,
+        wants_acks: bool,
+        config: VideoConfig,
+        clock: Clock,
+    ) -> None:
+        self._stream = stream
+        self._body = body
+        self._timing = Timing(start_ms)
+        self._wants_acks = wants_acks
+        self._connection_s_max = config.connection_s_max
+        self._clock = clock
+        self._rules = FragmentRules(
+            bytes_max=config.fragment_bytes_max, duration_s_max=config.fragment_duration_s_max
+        )
+        self._splitter = ProducerSplitter()
+        self._acks: LatestQueue[bytes | None] = LatestQueue(_ACKS_UNREAD_MAX)
+        self._header = b""
+        self._fragment: LiveFragment | None = None
+        self._is_whole = False  # the open fragment's Cluster is closed
+        # What an acknowledgement without a fragment of its own refers to: timecode and number.
+        self._at: tuple[int | None, str | None] = (None, None)
+        self._keeping: asyncio.Task[None] | None = None
+        self._refused: Refused | None = None  # while keeping
+        self._began = self._heard = clock.monotonic()
+
+    async def acks(self) -> AsyncGenerator[bytes, None]:
+        """Run the session; it ends with the body, an error, or silence for too long."""
+        running = asyncio.create_task(self._run())
+        try:
+            while (ack := await self._acks.get()) is not None:
+                yield ack
+            await running
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+    async def _run(self) -> None:
+        receiving = asyncio.create_task(self._receive())
+        watching = asyncio.create_task(self._watch(receiving))
+        try:
+            await asyncio.wait({receiving})
+            self._settle()
+            await self._kept()
+            if not receiving.cancelled():  # silence cancels it
+                await receiving
+        except BodyCut:
+            log.info("stream %s: a producer left in the middle", self._stream.info.name)
+        except MkvError as error:
+            self._refuse(Refused(Refusal.INVALID_MKV_DATA, str(error)))
+        except StreamGone as error:
+            self._refuse(Refused(Refusal.STREAM_NOT_ACTIVE, str(error)))
+        except Refused as error:
+            self._refuse(error)
+        finally:
+            receiving.cancel()
+            watching.cancel()
+            await asyncio.gather(receiving, watching, return_exceptions=True)
+            self._settle()
+            self._acks.put(None)
+
+    async def _receive(self) -> None:
+        self._stream.start_session()
+        async for data in self._body:
+            self._heard = self._clock.monotonic()
+            # An error behind good pieces comes with the next call: ask for it now.
+            for piece in (*self._splitter.feed(data), *self._splitter.feed(b"")):
+                await self._take(piece)
+            self._stream.pulse.beat()
+        for piece in self._splitter.close():
+            await self._take(piece)
+        self._finish()
+
+    async def _take(self, piece: Piece) -> None:
+        if self._refused is not None:
+            raise self._refused
+        match piece:
+            case Header():
+                self._rules.begin_session(piece.tracks, piece.timecode_scale_ns)
+                self._header = piece.data
+                self._timing = Timing(self._timing.start_ms, piece.timecode_scale_ns)
+            case ClusterOpened():
+                self._finish()
+                await self._kept()
+                await self._begin(piece.timecode)
+            case ClusterData() | Trailing():
+                self._append(piece.data)
+            case BlockSeen():
+                self._rules.frame(piece.track, piece.timecode)
+            case ClusterClosed():
+                self._is_whole = True
+            case EndOfFragment():
+                self._finish()
+
+    async def _begin(self, timecode: int) -> None:
+        self._at = (timecode, None)
+        connected_s = self._clock.monotonic() - self._began
+        if connected_s > self._connection_s_max:
+            raise Refused(
+                Refusal.MAX_CONNECTION_DURATION_REACHED,
+                f"The session is {connected_s:.0f} s old; {self._connection_s_max:.0f} s are the "
+                "most. Open a new one.",
+            )
+        producer_ms = self._timing.producer_ms(timecode)
+        self._rules.begin_fragment(timecode, producer_ms)
+        self._is_whole = False
+        self._fragment = await self._stream.begin(self._header, timecode, producer_ms)
+        self._at = (timecode, self._fragment.number)
+        self._tell(AckEvent.BUFFERING, self._fragment)
+
+    def _append(self, data: bytes) -> None:
+        # What follows an end-of-fragment tag has no document left to stand in.
+        if self._fragment is not None:
+            self._rules.data(len(data))
+            self._fragment.data += data
+
+    def _finish(self) -> None:
+        """The fragment, if one is open, is whole: followers see its end, the archive gets it."""
+        fragment, self._fragment = self._fragment, None
+        if fragment is None:
+            return
+        try:
+            length_ms = self._rules.end_fragment()
+        except Refused:
+            self._stream.cut(fragment)
+            raise
+        self._tell(AckEvent.RECEIVED, fragment)
+        storing = self._stream.finish(fragment, length_ms)
+        self._keeping = asyncio.create_task(self._keep(fragment, storing))
+
+    async def _keep(self, fragment: LiveFragment, storing: asyncio.Task[bool]) -> None:
+        try:
+            if await asyncio.shield(storing):  # the fragment outlives its session
+                self._tell(AckEvent.PERSISTED, fragment)
+            return
+        except StreamGone as error:
+            self._refused = Refused(Refusal.STREAM_NOT_ACTIVE, str(error))
+        except (OSError, SQLAlchemyError) as error:
+            self._refused = Refused(
+                Refusal.ARCHIVAL_ERROR,
+                f"Fragment {fragment.number} could not be stored ({error}); is the disk full?",
+            )
+        self._at = (fragment.timecode, fragment.number)
+
+    async def _kept(self) -> None:
+        """Wait for the archive: at most one whole fragment per session is in memory."""
+        if self._keeping is not None:
+            await self._keeping
+        if self._refused is not None:
+            raise self._refused
+
+    def _settle(self) -> None:
+        """The session is over: a fragment that is whole is kept, another is cut."""
+        if self._fragment is not None and self._is_whole:
+            with contextlib.suppress(Refused):
+                self._finish()
+        elif self._fragment is not None:
+            self._stream.cut(self._fragment)
+            self._fragment = None
+
+    async def _watch(self, receiving: asyncio.Task[None]) -> None:
+        """Say so while nothing arrives, and end a session that is silent for too long."""
+        while True:
+            await self._clock.sleep(IDLE_ACK_S)
+            silent_s = self._clock.monotonic() - self._heard
+            if silent_s >= IDLE_S_MAX:
+                receiving.cancel()
+                return
+            if silent_s >= IDLE_ACK_S and self._wants_acks:
+                self._acks.put(encode_ack(AckEvent.IDLE, timecode=self._at[0]))
+
+    def _tell(self, event: AckEvent, fragment: LiveFragment) -> None:
+        if self._wants_acks:
+            ack = encode_ack(event, timecode=fragment.timecode, number=fragment.number)
+            self._acks.put(ack)
+
+    def _refuse(self, error: Refused) -> None:
+        """Told even to a producer that wants no acknowledgements: it is why the session ends."""
+        log.warning("stream %s: PutMedia ends: %s", self._stream.info.name, error)
+        timecode, number = self._at
+        self._acks.put(
+            encode_ack(AckEvent.ERROR, timecode=timecode, number=number, refusal=error.refusal)
+        )

@@ -1,0 +1,237 @@
+"""Split a GetMedia byte stream, or a producer's own recording, into fragments and packets.
+
+Sans-I/O: bytes enter through feed(), events come out. Knows Matroska documents and the
+AWS_KINESISVIDEO tags that the service writes into them; knows nothing of HTTP or of codecs.
+
+When is a fragment complete? Its consumer will never ask for it again, so:
+
+- the service's closing tags say so, at once, without waiting for the next document;
+- without them, a Cluster that reached its stated size, or that another element of the same
+  document follows, is whole, whatever happened to the rest;
+- a Cluster of unknown size that only the next document ends is whole, unless documents of this
+  input had closing tags before: then their absence means that the service gave it up
+  (GetMediaForFragmentList writes none at all, GetMedia writes them always);
+- a Cluster that only the end of the input ends is not.
+"""
+
+import re
+from typing import Final
+
+from streamproc.errors import MkvError
+from streamproc.mkv.ebml import Id, read_uint
+from streamproc.mkv.incremental import Incremental
+from streamproc.mkv.matroska import (
+    TIMECODE_SCALE_NS_DEFAULT,
+    check_document,
+    read_block_group,
+    read_tags,
+    read_timecode_scale,
+    read_tracks,
+    unlace,
+)
+from streamproc.mkv.reader import (
+    ELEMENT_BYTES_MAX,
+    Block,
+    Closed,
+    ElementReader,
+    Opened,
+    Skipped,
+    Token,
+    Value,
+)
+from streamproc.model.media import (
+    Fragment,
+    FragmentEnded,
+    FragmentFailed,
+    FragmentStarted,
+    MediaEvent,
+    Packet,
+    Track,
+)
+
+_PREFIX: Final = "AWS_KINESISVIDEO_"
+# The tags that the service writes, by what follows the prefix. The archive's documentation has
+# longer names for some; recorded answers have the short ones.
+_SERVICE_TAGS: Final = {
+    "FRAGMENT_NUMBER": "number",
+    "SERVER_TIMESTAMP": "server_timestamp",
+    "SERVER_SIDE_TIMESTAMP": "server_timestamp",
+    "PRODUCER_TIMESTAMP": "producer_timestamp",
+    "PRODUCER_SIDE_TIMESTAMP": "producer_timestamp",
+    "MILLIS_BEHIND_NOW": "millis_behind_now",
+    "CONTINUATION_TOKEN": "continuation_token",
+    "ERROR_ID": "error_id",
+    "ERROR_CODE": "error_code",
+    "EXCEPTION_ERROR_CODE": "error_code",
+    "EXCEPTION_MESSAGE": "error_message",
+}
+_ERROR_KEYS: Final = ("error_id", "error_code", "error_message")
+_FORMS: Final = {
+    "number": re.compile(r"[0-9]{1,128}"),
+    "server_timestamp": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?"),
+    "producer_timestamp": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?"),
+    "millis_behind_now": re.compile(r"-?[0-9]{1,18}"),
+}
+
+
+class FragmentParser(Incremental[MediaEvent]):
+    """Turns bytes into MediaEvents: FragmentStarted once the Cluster's timecode is known, a
+    Packet per block as it completes, FragmentEnded for every FragmentStarted.
+
+    In a document without the service's tags every Cluster is a fragment of number "". The
+    producer's tags before a document's first Cluster belong to all its fragments, later ones to
+    the fragment that they follow.
+
+    feed() and close() raise MkvError at broken structure, at a service tag whose value has not
+    the documented form, and at an element above element_bytes_max bytes. The fragment that is
+    open then ends incomplete first.
+    """
+
+    def __init__(self, *, element_bytes_max: int = ELEMENT_BYTES_MAX) -> None:
+        super().__init__(ElementReader(payloads=True, element_bytes_max=element_bytes_max))
+        self._closing_tags_seen = False
+        self._open_document()
+
+    def _open_document(self) -> None:
+        self._scale_ns = TIMECODE_SCALE_NS_DEFAULT
+        self._tracks: tuple[Track, ...] = ()
+        self._document_tags: tuple[tuple[str, str], ...] | None = None  # None before a Cluster
+        self._open_gap()
+
+    def _open_gap(self) -> None:
+        """Between fragments: what comes now belongs to the next one."""
+        self._fragment: Fragment | None = None
+        self._whole = False  # the open fragment's Cluster is over and nothing of it is missing
+        self._service: dict[str, str] = {}
+        self._tags: list[tuple[str, str]] = []
+
+    def _take(self, data: bytes, events: list[MediaEvent]) -> None:
+        for token in self._reader.feed(data):
+            if isinstance(token, Block):
+                self._on_block(token, events)
+            elif not isinstance(token, Skipped):
+                self._on_structure(token, events)
+
+    def _end(self, events: list[MediaEvent]) -> None:
+        self._end_fragment(events, complete=self._whole)
+
+    def _broken(self, events: list[MediaEvent]) -> None:
+        self._end_fragment(events, complete=False)
+
+    def _on_structure(self, token: Token, events: list[MediaEvent]) -> None:
+        match token:
+            case Opened(id=Id.SEGMENT):
+                self._open_document()
+            case Opened(id=Id.CLUSTER):
+                self._end_fragment(events, complete=self._whole)
+            case Closed(id=Id.CLUSTER):
+                given_up = token.ended_by in (Id.EBML, Id.SEGMENT) and self._closing_tags_seen
+                self._whole = not given_up
+            case Closed(id=Id.SEGMENT):
+                self._end_fragment(events, complete=self._whole)
+            case Value(id=Id.EBML):
+                check_document(token)
+            case Value(id=Id.INFO):
+                self._scale_ns = read_timecode_scale(token)
+            case Value(id=Id.TRACKS):
+                self._tracks = read_tracks(token)
+            case Value(id=Id.TAGS):
+                self._on_tags(token, events)
+            case Value(id=Id.TIMECODE):
+                self._start_fragment(token, events)
+            case Value(id=Id.BLOCK_GROUP):
+                if block := read_block_group(token):
+                    self._on_block(block, events)
+
+    def _on_block(self, block: Block, events: list[MediaEvent]) -> None:
+        if self._fragment is None:
+            raise MkvError(f"The block at byte {block.position} precedes its Cluster's Timecode")
+        offset_ns = block.timecode * self._scale_ns
+        # Packets of one lace share the only time that Matroska gives them.
+        payloads = unlace(block) if block.lacing else (block.body,)
+        for payload in payloads:
+            events.append(Packet(block.track, offset_ns, block.keyframe, payload))
+
+    def _start_fragment(self, timecode: Value, events: list[MediaEvent]) -> None:
+        if self._fragment is not None:
+            raise MkvError(f"A second Timecode in one Cluster at byte {timecode.body_at}: damaged")
+        if self._document_tags is None:
+            self._document_tags, self._tags = tuple(self._tags), []
+        self._fragment = Fragment(
+            number=self._service.get("number", ""),
+            server_timestamp=_seconds(self._service.get("server_timestamp")),
+            producer_timestamp=_seconds(self._service.get("producer_timestamp")),
+            timecode_ns=read_uint(timecode.body, timecode.body_at) * self._scale_ns,
+            tracks=self._tracks,
+            tags=(*self._document_tags, *self._tags),
+        )
+        self._tags = []
+        events.append(FragmentStarted(self._fragment))
+
+    def _on_tags(self, tags: Value, events: list[MediaEvent]) -> None:
+        own: list[tuple[str, str]] = []
+        service: dict[str, str] = {}
+        for name, value in read_tags(tags):
+            key = _SERVICE_TAGS.get(name.removeprefix(_PREFIX)) if _PREFIX in name else None
+            if key is None:
+                own.append((name, value))
+            else:
+                _check_form(name, key, value, tags.body_at)
+                service[key] = value
+
+        failed = "server_timestamp" not in service and any(
+            key.startswith("error") for key in service
+        )
+        closing = "millis_behind_now" in service or "continuation_token" in service
+        if failed:
+            self._end_fragment(events, complete=False)
+            events.append(_failure(service))
+        elif closing:
+            self._closing_tags_seen = True
+            self._tags += own
+            self._end_fragment(events, complete=True, service=service)
+        else:
+            if "number" in service:  # a merged document goes on with its next fragment
+                self._end_fragment(events, complete=self._whole)
+            self._service |= service
+            self._tags += own
+
+    def _end_fragment(
+        self,
+        events: list[MediaEvent],
+        *,
+        complete: bool,
+        service: dict[str, str] | None = None,
+    ) -> None:
+        if self._fragment is None:
+            return
+        millis = (service or {}).get("millis_behind_now")
+        events.append(
+            FragmentEnded(
+                number=self._fragment.number,
+                complete=complete,
+                millis_behind_now=None if millis is None else int(millis),
+                continuation_token=(service or {}).get("continuation_token"),
+                tags=tuple(self._tags),
+            )
+        )
+        self._open_gap()
+
+
+def _check_form(name: str, key: str, value: str, position: int) -> None:
+    form = _FORMS.get(key)
+    if form is not None and not form.fullmatch(value):
+        raise MkvError(f"{name} is {value!r} in the Tags at byte {position}: the stream is damaged")
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else round(float(text), 3)
+
+
+def _failure(service: dict[str, str]) -> FragmentFailed:
+    error_id = service.get("error_id", "")
+    return FragmentFailed(
+        number=service.get("number", ""),
+        error_id=int(error_id) if error_id.isascii() and error_id.isdigit() else None,
+        error_code=service.get("error_code", service.get("error_message", "")),
+    )

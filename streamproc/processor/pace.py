@@ -1,0 +1,98 @@
+"""How many frames a second to analyse, and when to give up and jump to live.
+
+Pure. What counts is not how old the video is but how much older it grows through us: a
+recording, a backlog read after a restart or a stream that comes back after an outage are old
+without our doing, and nothing of them is skipped. So between two sampled frames
+
+    grown  = wall time that passed - media time that passed
+    busy   = wall time that passed - time spent waiting for the source
+    behind = max(0, behind + min(grown, busy))
+
+Reading a backlog faster than real time lets behind fall; waiting for a silent source never
+lets it rise.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+BEHIND_S_HIGH = 2.0
+"""Fallen behind this far, the rate goes down: more than a hiccup, less than anyone minds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatePolicy:
+    """When to change the rate: down one step at a time, and up again only after a calm."""
+
+    fps_max: float
+    fps_min: float
+    behind_s_high: float = BEHIND_S_HIGH  # further behind than this: one step down
+    behind_s_low: float = BEHIND_S_HIGH / 4  # no further than this, for calm_s: one step up
+    settle_s: float = 2.0  # a step down shows its effect for this long before the next
+    calm_s: float = 10.0
+    step: float = 0.7  # each step is this share of the one above
+
+    @classmethod
+    def within(cls, fps_max: float, fps_min: float, lag_s_max: float) -> Self:
+        """The usual policy; it starts to act well before lag_s_max."""
+        high = min(BEHIND_S_HIGH, lag_s_max / 4)
+        return cls(fps_max, min(fps_min, fps_max), high, high / 4)
+
+    def next_fps(self, fps: float, behind_s: float, unchanged_s: float) -> float:
+        """The rate to go on with; unchanged_s is how long fps has been in force."""
+        if behind_s > self.behind_s_high and unchanged_s >= self.settle_s:
+            return max(self.fps_min, fps * self.step)
+        if behind_s <= self.behind_s_low and unchanged_s >= self.calm_s:
+            return min(self.fps_max, fps / self.step)
+        return fps
+
+
+class Pace:
+    """Measures how far we fall behind; follows its policy.
+
+    lag_s_max: fallen behind by more than this, is_lost says that live is the only way on.
+    """
+
+    def __init__(self, policy: RatePolicy, lag_s_max: float) -> None:
+        self._policy = policy
+        self._lag_s_max = lag_s_max
+        self.fps = policy.fps_max
+        self.behind_s = 0.0
+        self._last: tuple[float, float] | None = None
+        self._waited_s = 0.0
+        self._changed: float | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        return self.behind_s > self._lag_s_max
+
+    @property
+    def is_reduced(self) -> bool:
+        return self.fps < self._policy.fps_max
+
+    def waited(self, seconds: float) -> None:
+        """The source had nothing for this long: time that is not ours."""
+        self._waited_s += seconds
+
+    def observe(self, now: float, media: float) -> float:
+        """A frame was sampled: now by a monotonic clock, media when it should have come in.
+
+        Returns the rate to go on with, in frames per media second.
+        """
+        if self._last is not None:
+            elapsed = now - self._last[0]
+            grown = elapsed - (media - self._last[1])
+            self.behind_s = max(0.0, self.behind_s + min(grown, elapsed - self._waited_s))
+        self._last = (now, media)
+        self._waited_s = 0.0
+        if self._changed is None:
+            self._changed = now
+        fps = self._policy.next_fps(self.fps, self.behind_s, now - self._changed)
+        if fps != self.fps:
+            self.fps, self._changed = fps, now
+        return self.fps
+
+    def jumped(self) -> None:
+        """Reading goes on at live: nothing is behind us any more."""
+        self.behind_s = 0.0
+        self._last = None
+        self._waited_s = 0.0

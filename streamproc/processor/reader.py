@@ -1,0 +1,175 @@
+"""From media events to the frames worth analysing.
+
+Decodes on a thread, samples by media time; decides when to analyse fewer frames and when to
+jump to live. Knows nothing of faces or records.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
+from typing import TypeAlias
+
+from streamproc.clock import Clock
+from streamproc.decode.decoder import Picture, VideoDecoder
+from streamproc.decode.sampling import Sampler
+from streamproc.model.media import (
+    FragmentEnded,
+    FragmentFailed,
+    FragmentStarted,
+    Frame,
+    MediaEvent,
+)
+from streamproc.model.position import StartAt, StartPosition
+from streamproc.processor.checkpoint import CheckpointTracker
+from streamproc.processor.inbox import Inbox
+from streamproc.processor.pace import Pace
+from streamproc.processor.ports import MediaSource, Report
+from streamproc.processor.scopes import abandoned_when
+from streamproc.processor.view import Counters
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = 1.0
+"""No media for this long behind a whole fragment: the decoder gives out what it still holds,
+or the last frames of a stream that pauses would wait for the next one."""
+
+GAP_TOLD_S = 60.0
+"""How long a jump to live stays in the StatusMessage."""
+
+Put: TypeAlias = Callable[[Frame], Awaitable[None]]
+
+
+class FrameReader:
+    """Reads one processor's source; what it samples goes to put, in presentation order."""
+
+    def __init__(
+        self,
+        put: Put,
+        pace: Pace,
+        tracker: CheckpointTracker,
+        counters: Counters,
+        threads: Executor,
+        clock: Clock,
+        report: Report,
+    ) -> None:
+        self._put = put
+        self._pace = pace
+        self._tracker = tracker
+        self._counters = counters
+        self._threads = threads
+        self._clock = clock
+        self._report = report
+        self._jumped_at: float | None = None
+        # From here on only touched by one decoding step at a time, on whichever thread.
+        self._sampler = Sampler(pace.fps)
+        self._decoder = VideoDecoder()
+        self._pictures: Iterator[Picture] = iter(())
+        self._reached = ("", 0.0)  # fragment number and offset of the newest picture
+        self._repeating = False  # the fragment was cut and is delivered once more
+        counters.fps = pace.fps
+
+    async def run(self, source: MediaSource, position: StartPosition) -> None:
+        """Read until the source ends, which a live one never does."""
+        while not await self._read(source, position):
+            self._jump()
+            position = StartAt.NOW
+
+    async def _read(self, source: MediaSource, position: StartPosition) -> bool:
+        """Returns True at the end of the source, False when only live is worth going on."""
+        async with Inbox(source, position) as inbox:
+            event: MediaEvent | None = None
+            while not self._pace.is_lost:
+                if isinstance(event, FragmentEnded) and event.complete:
+                    async with abandoned_when(self._clock.sleep(SILENCE_S)) as silence:
+                        event = await self._next(inbox)
+                    if silence.expired():
+                        await self._decode(None)
+                        event = await self._next(inbox)
+                else:
+                    event = await self._next(inbox)
+                await self._decode(event)
+                if event is None:
+                    return True
+        return False
+
+    async def _next(self, inbox: Inbox) -> MediaEvent | None:
+        began = self._clock.monotonic()
+        try:
+            return await inbox.get()
+        finally:
+            self._pace.waited(self._clock.monotonic() - began)
+
+    async def _decode(self, event: MediaEvent | None) -> None:
+        """Sample the pictures that this event brings out; None empties the decoder."""
+        match event:
+            case FragmentStarted(fragment):
+                self._tracker.started(fragment.number)
+                self._repeating = fragment.number != "" and fragment.number == self._reached[0]
+            case FragmentFailed():
+                self._counters.fragments_failed_total += 1
+                log.warning("fragment %s not delivered: %s", event.number, event.error_code)
+        frame = await self._on_thread(lambda: self._first_sampled(event))
+        while frame is not None:
+            self._tracker.sampled(frame.fragment.number)
+            self._keep_pace(frame)
+            await self._put(frame)
+            frame = await self._on_thread(self._next_sampled)
+        self._tracker.decoded(self._reached[0])
+        match event:
+            case None:
+                self._tracker.drained()
+            case FragmentEnded(complete=True):
+                self._tracker.completed(event.number)
+        self._counters.frames_corrupt_total = self._decoder.corrupt_total
+        self._counters.packets_undecodable_total = self._decoder.undecodable_total
+
+    async def _on_thread(self, step: Callable[[], Frame | None]) -> Frame | None:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, step)
+
+    def _first_sampled(self, event: MediaEvent | None) -> Frame | None:
+        self._pictures = self._decoder.flush() if event is None else self._decoder.feed(event)
+        return self._next_sampled()
+
+    def _next_sampled(self) -> Frame | None:
+        for picture in self._pictures:
+            self._counters.frames_decoded_total += 1
+            number, offset_s = picture.fragment.number, picture.offset_s
+            if self._repeating and number == self._reached[0] and offset_s <= self._reached[1]:
+                continue  # sampled or passed over when it came for the first time
+            self._reached = (number, offset_s)
+            if self._sampler.wants(picture.timestamp):
+                return Frame(picture.fragment, offset_s, picture.timestamp, picture.image())
+        return None
+
+    def _keep_pace(self, frame: Frame) -> None:
+        self._counters.frames_sampled_total += 1
+        now, came_in = self._clock.monotonic(), frame.timestamp
+        if frame.fragment.server_timestamp is not None:
+            came_in = frame.fragment.server_timestamp + frame.offset_s
+            self._counters.lag_s = max(0.0, self._clock.now() - came_in)
+        self._sampler.fps = self._counters.fps = self._pace.observe(now, came_in)
+        if self._jumped_at is not None and now - self._jumped_at > GAP_TOLD_S:
+            self._jumped_at = None
+        self._report(self._describe_pace())
+
+    def _jump(self) -> None:
+        self._counters.gaps_total += 1
+        self._counters.gap_s_total += self._pace.behind_s
+        self._jumped_at = self._clock.monotonic()
+        log.warning("fallen %.1f s behind, jumped to live", self._pace.behind_s)
+        self._pace.jumped()
+        self._report(self._describe_pace())
+
+    def _describe_pace(self) -> str:
+        sentences = []
+        if self._jumped_at is not None:
+            sentences.append(
+                "Video was skipped: analysis had fallen further behind than processors.lag_max_s, "
+                "and goes on with live video."
+            )
+        if self._pace.is_reduced:
+            sentences.append(
+                f"The machine cannot keep up: {self._pace.fps:.1f} frames a second are analysed."
+            )
+        return " ".join(sentences)

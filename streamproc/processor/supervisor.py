@@ -1,0 +1,303 @@
+"""Every stream processor of the daemon: created, started, stopped, and kept running.
+
+One task per processor that runs; one camera must never stop another. A change of state is
+checked against the table, written to disk, then told. What a user asked for last is on disk
+too, so whatever way the daemon ends, the next one goes on where this one was.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeAlias, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from streamproc.clock import Clock
+from streamproc.config import ProcessorsConfig, SinkConfig
+from streamproc.errors import StreamprocError
+from streamproc.model.position import StartAt, StartPosition
+from streamproc.model.processor import ProcessorKey, ProcessorSpec
+from streamproc.processor.pipeline import Shared
+from streamproc.processor.ports import World
+from streamproc.processor.run import Run, cause_of, in_words
+from streamproc.processor.state import (
+    TRANSITIONS,
+    Event,
+    IllegalTransition,
+    ProcessorState,
+    next_state,
+)
+from streamproc.processor.store import ProcessorStore, Row
+from streamproc.processor.view import Counters, ProcessorView, StateChanged
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Listener: TypeAlias = Callable[[StateChanged], None]
+
+
+class UnknownProcessor(StreamprocError):
+    """No stream processor of this name in this region."""
+
+
+class ProcessorExists(StreamprocError):
+    """The name is taken in this region."""
+
+
+class ProcessorLimit(StreamprocError):
+    """The region has as many stream processors as are allowed."""
+
+
+@dataclass(slots=True, eq=False)
+class _Processor:
+    row: Row  # as it is on disk, but for the checkpoint
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    run: Run | None = None
+    task: asyncio.Task[None] | None = None
+
+    def view(self) -> ProcessorView:
+        row = self.row
+        message, counters = row.message, Counters()
+        if self.run is not None:
+            message = message or self.run.notices.text
+            counters = replace(self.run.counters)
+        return ProcessorView(row.spec, row.state, message, row.created_at, row.updated_at, counters)
+
+
+class Supervisor:
+    """Open it, resume_all(), and aclose() it before what the processors use is closed."""
+
+    def __init__(
+        self, store: ProcessorStore, rows: list[Row], shared: Shared, threads: ThreadPoolExecutor
+    ) -> None:
+        self._store = store
+        self._shared = shared
+        self._threads = threads
+        self._processors = {row.key: _Processor(row) for row in rows}
+        self._creating = asyncio.Lock()
+        self._listeners: list[Listener] = []
+        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        world: World,
+        config: ProcessorsConfig,
+        sink_config: SinkConfig,
+        clock: Clock,
+        roll: Callable[[], float] = random.random,
+    ) -> Self:
+        """Read what is on disk; nothing runs yet. Raises StoreDamaged."""
+        store = await ProcessorStore.open(path)
+        rows = [await _at_rest(store, row) for row in await store.load()]
+        threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+        shared = Shared(world, config, sink_config.partition_key, threads, clock, roll)
+        return cls(store, rows, shared, threads)
+
+    async def aclose(self) -> None:
+        """Drain what runs. On disk it still runs: the next daemon goes on with it."""
+        self._closing = True
+        tasks = list(self._unfinished)
+        for processor in self._processors.values():
+            if processor.run is not None and processor.task is not None:
+                processor.run.stop()
+                tasks.append(processor.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._store.aclose()
+
+    async def resume_all(self) -> None:
+        """Start what its user wants running, each behind its checkpoint. Returns at once."""
+        for processor in list(self._processors.values()):
+            row = processor.row
+            if row.desired is ProcessorState.RUNNING and row.state is ProcessorState.STOPPED:
+                spawn = partial(self._spawn, processor, row.resume_position, None)
+                await self._apply(processor, Event.START, then=spawn)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell the listener of every change, on the loop, after it is on disk. Returns what
+        unsubscribes it. A listener returns quickly and raises nothing."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
+
+    async def create(self, spec: ProcessorSpec) -> None:
+        """Raises ProcessorExists, ProcessorLimit."""
+        await self._finish(self._create(spec))
+
+    def describe(self, key: ProcessorKey) -> ProcessorView:
+        """Raises UnknownProcessor."""
+        return self._find(key).view()
+
+    def list(self, region: str, after: str | None, limit: int) -> tuple[ProcessorView, ...]:
+        """At most limit processors of the region, by name, from behind the name after."""
+        names = sorted(name for at, name in self._processors if at == region)
+        behind = [name for name in names if after is None or name > after]
+        return tuple(self._processors[region, name].view() for name in behind[:limit])
+
+    async def start(self, key: ProcessorKey) -> None:
+        """Return with STARTING on disk. Raises UnknownProcessor, IllegalTransition."""
+        processor = self._find(key)
+        start_at = StartAt(self._shared.config.start_at)
+        spawn = partial(self._spawn, processor, start_at, self._shared.config.start_timeout_s)
+        await self._finish(
+            self._apply(
+                processor,
+                Event.START,
+                save=self._store.save_start,
+                then=spawn,
+                desired=ProcessorState.RUNNING,
+                start_at=start_at,
+                started_at=self._shared.clock.now(),
+                checkpoint=None,
+            )
+        )
+
+    async def stop(self, key: ProcessorKey) -> None:
+        """Return with STOPPING on disk. Raises UnknownProcessor, IllegalTransition."""
+        processor = self._find(key)
+
+        def stop() -> None:
+            if processor.run is not None:
+                processor.run.stop()
+
+        await self._finish(
+            self._apply(processor, Event.STOP, then=stop, desired=ProcessorState.STOPPED)
+        )
+
+    async def delete(self, key: ProcessorKey) -> None:
+        """Forget it altogether. Raises UnknownProcessor, IllegalTransition."""
+        processor = self._find(key)
+        forget = partial(self._processors.pop, key)
+        await self._finish(
+            self._apply(processor, Event.DELETE, save=self._store.delete, then=forget)
+        )
+
+    def _find(self, key: ProcessorKey) -> _Processor:
+        try:
+            return self._processors[key]
+        except KeyError:
+            raise _unknown(key) from None
+
+    async def _create(self, spec: ProcessorSpec) -> None:
+        async with self._creating:
+            if spec.key in self._processors:
+                raise ProcessorExists(f"there is a stream processor {spec.name} already")
+            limit = self._shared.config.processors_max
+            if sum(region == spec.region for region, _ in self._processors) >= limit:
+                raise ProcessorLimit(f"{spec.region} has {limit} stream processors already")
+            now = self._now()
+            row = Row(spec, ProcessorState.STOPPED, ProcessorState.STOPPED, "", now, now)
+            await self._store.insert(row)
+            self._processors[spec.key] = _Processor(row)
+        self._publish(row)
+
+    async def _apply(
+        self,
+        processor: _Processor,
+        event: Event,
+        *,
+        save: Callable[[Row], Awaitable[None]] | None = None,
+        then: Callable[[], object] | None = None,
+        message: str = "",
+        **changes: Any,
+    ) -> None:
+        """The one way a state changes: check, persist, act, publish."""
+        async with processor.lock:  # two callers, one winner
+            if processor.row.state is ProcessorState.DELETED:
+                raise _unknown(processor.row.key)
+            state = next_state(processor.row.state, event)
+            row = replace(
+                processor.row, state=state, message=message, updated_at=self._now(), **changes
+            )
+            await (save or self._store.save_state)(row)  # a crash after this is recoverable
+            processor.row = row
+            if then is not None:
+                then()
+            self._publish(row)
+
+    def _spawn(
+        self, processor: _Processor, position: StartPosition, open_timeout_s: float | None
+    ) -> None:
+        if self._closing:
+            return  # the next daemon starts it
+        save = partial(self._save_checkpoint, processor.row.key)
+        processor.run = run = Run(processor.row.spec, self._shared, save)
+        processor.task = asyncio.create_task(
+            self._supervise(processor, run, position, open_timeout_s),
+            name=f"processor {processor.row.spec.name}",
+        )
+
+    async def _supervise(
+        self, processor: _Processor, run: Run, position: StartPosition, open_timeout_s: float | None
+    ) -> None:
+        """Own one processor from STARTING to rest."""
+
+        async def opened() -> None:
+            with suppress(IllegalTransition):  # a Stop came first; the run sees it next
+                await self._apply(processor, Event.STARTED)
+
+        try:
+            await run.run(position, opened, open_timeout_s)
+        except Exception as error:  # the one broad except in the code base
+            cause = cause_of(error)
+            event, message = Event.FAILED, in_words(cause)
+            # What is ours explains itself; for the rest somebody will want to see where.
+            trace = None if isinstance(cause, StreamprocError) else error
+            log.error("processor %s: %s", processor.row.spec.name, message, exc_info=trace)
+        else:
+            event, message = Event.STOPPED, run.left_behind
+        await self._rest(processor, event, message)
+
+    async def _rest(self, processor: _Processor, event: Event, message: str) -> None:
+        if event is Event.STOPPED and processor.row.state is not ProcessorState.STOPPING:
+            return  # nobody stopped it: the daemon ends, and the next one resumes it
+        assert processor.run is not None
+        processor.run.notices.clear()
+        try:
+            await self._apply(processor, event, message=message)
+        except SQLAlchemyError:
+            # No caller waits for the disk here, and what was written last leads to a restart.
+            log.exception("processor %s: its state is not saved", processor.row.spec.name)
+            state = next_state(processor.row.state, event)
+            processor.row = replace(processor.row, state=state, message=message)
+
+    async def _save_checkpoint(self, key: ProcessorKey, number: str) -> None:
+        await self._finish(self._store.save_checkpoint(key, number))
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Finish the work even if its caller hangs up: no change is left half done."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    def _publish(self, row: Row) -> None:
+        change = StateChanged(row.spec, row.state, row.message)
+        log.info("processor %s is %s", row.spec.name, row.state)
+        for listener in list(self._listeners):
+            listener(change)
+
+    def _now(self) -> float:
+        return round(self._shared.clock.now(), 3)
+
+
+def _unknown(key: ProcessorKey) -> UnknownProcessor:
+    return UnknownProcessor(f"there is no stream processor {key[1]} in {key[0]}")
+
+
+async def _at_rest(store: ProcessorStore, row: Row) -> Row:
+    """What a daemon left in the middle of something, brought to rest."""
+    if Event.INTERRUPTED not in TRANSITIONS[row.state]:
+        return row
+    row = replace(row, state=next_state(row.state, Event.INTERRUPTED))
+    await store.save_state(row)
+    return row

@@ -1,0 +1,74 @@
+"""What others may see of a processor: its status, its figures and its troubles."""
+
+from dataclasses import dataclass
+
+from streamproc.model.processor import ProcessorSpec
+from streamproc.processor.ports import Report
+from streamproc.processor.state import ProcessorState
+
+
+@dataclass(slots=True)
+class Counters:
+    """Figures of one run, from Start on."""
+
+    frames_decoded_total: int = 0
+    frames_sampled_total: int = 0
+    frames_analysed_total: int = 0
+    faces_total: int = 0
+    matches_total: int = 0
+    records_total: int = 0  # built
+    records_delivered_total: int = 0  # acknowledged by the data stream
+    frames_corrupt_total: int = 0  # dropped by the decoder as damaged
+    packets_undecodable_total: int = 0
+    fragments_failed_total: int = 0  # the video stream could not deliver them
+    gaps_total: int = 0  # jumps to live
+    gap_s_total: float = 0.0  # video skipped by them
+    fps: float = 0.0  # frames analysed per media second, at present
+    lag_s: float = 0.0  # age of the frame sampled last, where the stream tells
+
+    @property
+    def records_undelivered(self) -> int:
+        return self.records_total - self.records_delivered_total
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorView:
+    """A processor as it stood when it was asked for. Times are seconds since the epoch."""
+
+    spec: ProcessorSpec
+    state: ProcessorState
+    message: str  # why it FAILED, what is being retried, or ""
+    created_at: float
+    updated_at: float  # of the last change of state
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """Published after the change is on disk."""
+
+    spec: ProcessorSpec
+    state: ProcessorState
+    message: str
+
+
+class Notices:
+    """What several parts have to report at once, as one text."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        return " ".join(text for text in self._texts.values() if text)
+
+    def slot(self, part: str) -> Report:
+        """Where one part reports; "" takes its last report back."""
+
+        def report(text: str) -> None:
+            self._texts[part] = text
+
+        return report
+
+    def clear(self) -> None:
+        self._texts.clear()

@@ -1,0 +1,62 @@
+"""The real world of a processor: Kinesis clients, the collections, the engine.
+
+The only module that joins processor/ports.py to kvs, sink and collection. Decides which
+endpoint and whose credentials; decides nothing about media or records.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from streamproc.aws import AwsClients
+from streamproc.clock import Clock
+from streamproc.collection.service import CollectionService
+from streamproc.config import Config
+from streamproc.engines.scheduler import Scheduler
+from streamproc.kvs.consumer import open_source
+from streamproc.model.processor import ProcessorSpec
+from streamproc.processor.ports import Delivered, FaceSearch, MediaSource, RecordSink, Report
+from streamproc.sink.kinesis import KinesisSink
+
+
+class KinesisWorld:
+    """Implements processor.ports.World."""
+
+    def __init__(
+        self,
+        config: Config,
+        clients: AwsClients,
+        collections: CollectionService,
+        scheduler: Scheduler,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._clients = clients
+        self._collections = collections
+        self._clock = clock
+        self.analyser = scheduler
+
+    @asynccontextmanager
+    async def source(self, spec: ProcessorSpec, report: Report) -> AsyncIterator[MediaSource]:
+        async with open_source(self._clients, spec, report, self._clock) as source:
+            yield source
+
+    @asynccontextmanager
+    async def sink(
+        self, spec: ProcessorSpec, delivered: Delivered, report: Report
+    ) -> AsyncIterator[RecordSink]:
+        stream = spec.data_stream
+        async with (
+            self._clients.open(
+                "kinesis", stream.region, role_arn=spec.role_arn, retries={"max_attempts": 0}
+            ) as client,
+            KinesisSink(
+                client, spec.data_stream_arn, self._config.sink, delivered, report, self._clock
+            ) as sink,
+        ):
+            yield sink
+
+    @asynccontextmanager
+    async def faces(self, spec: ProcessorSpec) -> AsyncIterator[FaceSearch]:
+        threshold = max(spec.face_match_threshold, self._config.faces.face_match_threshold_floor)
+        async with self._collections.searcher(spec, threshold) as search:
+            yield search

@@ -1,0 +1,41 @@
+"""kill -9 and start again: the processor resumes by itself, and no record is missing."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+def test_killed_while_running_it_resumes_behind_the_checkpoint_with_none_missing(
+    rig: Any, clip: Path, eileen_png: bytes, key_of: Any, wait_until: Any
+) -> None:
+    rig.enrol(eileen_png, "Eileen-Collins")
+    video, data = rig.streams()
+    rig.create(video, data)
+    rig.start()
+    # Two sessions, so that there are twelve fragments; then kill it half way.
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-m", "streamproc", "put-media", str(clip), "--stream", "cam",
+             "--fast", "--endpoint-url", rig.daemon.url],
+            check=True, capture_output=True, timeout=90,
+            env={**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"},
+        )  # fmt: skip
+    wait_until(lambda: len(rig.records()) >= 12, 60.0)
+    rig.daemon.kill()
+    rig.daemon.start()
+    rig.__post_init__()  # the port is a new one
+    rig.await_status("RUNNING")
+
+    due = set(rig.expected())
+
+    def seen() -> Counter[Any]:
+        return Counter(key_of(record) for record in rig.records())
+
+    wait_until(lambda: len(seen()) >= len(due), 60.0, lambda: (len(seen()), len(due)))
+    counted = seen()
+    assert set(counted) == due, "twelve seconds, every sampled frame of them"
+    repeated = {number for (number, _), times in counted.items() if times > 1}
+    assert len(repeated) <= 2, "only what was in flight may come twice"

@@ -1,0 +1,43 @@
+"""The data stream may be anybody's: moto's Kinesis gets the very same records as ours."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from moto.server import ThreadedMotoServer
+
+
+def test_moto_s_kinesis_receives_the_same_records(
+    rig: Any, clip: Path, eileen_png: bytes, start_daemon: Any, aws_client: Any,
+    wait_until: Any, run_cli: Callable[..., Any], read_all: Any,
+) -> None:  # fmt: skip
+    rig.enrol(eileen_png, "Eileen-Collins")
+    video, data = rig.streams()
+    rig.create(video, data)
+    rig.start()
+    run_cli("put-media", str(clip), "--stream", "cam", "--fast", "--endpoint-url", rig.daemon.url)
+    due = len(rig.expected())
+    ours = wait_until(lambda: len(got := rig.records()) >= due and got, 60.0)
+    rig.daemon.stop()
+
+    moto = ThreadedMotoServer(port=0, verbose=False)
+    moto.start()
+    try:
+        peer = "http://{}:{}".format(*moto.get_host_and_port())
+        kinesis = aws_client("kinesis", peer)
+        kinesis.create_stream(StreamName="cam", ShardCount=1)
+        foreign = kinesis.describe_stream_summary(StreamName="cam")["StreamDescriptionSummary"]
+        # The same data folder: the same video and the same faces, read from the start again.
+        again = type(rig)(
+            start_daemon(
+                "--set", f"endpoints.kinesis={peer}", "--set", "processors.start_at=earliest"
+            ),
+            wait_until,
+        )  # fmt: skip
+        again.create(video, foreign["StreamARN"], name="elsewhere")
+        again.start("elsewhere")
+        theirs = wait_until(lambda: len(got := read_all(kinesis, "cam")) >= due and got, 60.0)
+        again.daemon.stop()
+    finally:
+        moto.stop()
+    assert theirs == ours

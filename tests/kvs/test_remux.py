@@ -1,0 +1,249 @@
+"""What put-media sends, read again as a consumer reads it."""
+
+import asyncio
+import io
+import wave
+from collections.abc import Iterable
+from itertools import islice, pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamproc.clock import FakeClock
+from streamproc.decode.decoder import VideoDecoder
+from streamproc.errors import MediaError, UnsupportedCodec
+from streamproc.kvs.recording import Recording
+from streamproc.kvs.remux import Chunk, paced, remux
+from streamproc.mkv import nal
+from streamproc.mkv.fragments import FragmentParser
+from streamproc.model.media import FragmentStarted, MediaEvent, Packet
+from tests.decode.clips import Clip, Shown, checksum, film, parameter_sets, take_apart
+
+START_S = 1_700_000_000.0
+
+
+def recording(folder: Path, clip: Clip, name: str = "film.mkv") -> Recording:
+    path = folder / name
+    path.write_bytes(clip.file)
+    return Recording(path)
+
+
+def read(chunks: Iterable[Chunk]) -> list[MediaEvent]:
+    parser = FragmentParser()
+    events = [event for chunk in chunks for event in parser.feed(chunk.data)]
+    return events + parser.close()
+
+
+def shown(events: Iterable[MediaEvent]) -> tuple[Shown, ...]:
+    decoder = VideoDecoder()
+    pictures = [picture for event in events for picture in decoder.feed(event)]
+    pictures += decoder.flush()
+    return tuple(
+        (round((picture.timestamp - START_S) * 1000), checksum(picture.image()))
+        for picture in pictures
+    )
+
+
+def from_zero(clip: Clip) -> tuple[Shown, ...]:
+    """Some containers begin above 0; what is sent never does."""
+    return tuple((at_ms - clip.shown[0][0], sum_) for at_ms, sum_ in clip.shown)
+
+
+def started(events: Iterable[MediaEvent]) -> list[FragmentStarted]:
+    return [event for event in events if isinstance(event, FragmentStarted)]
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize(
+    ("encoder", "container"),
+    [
+        ("libx264", "mp4"),
+        ("libx264", "matroska"),
+        ("libx264", "mpegts"),
+        ("libx264", "flv"),
+        ("libx265", "mp4"),
+        ("libx265", "matroska"),
+        ("libx265", "mpegts"),
+    ],
+)
+def test_every_frame_arrives_as_it_was(
+    tmp_path: Path, encoder: str, container: str, b_frames: int
+) -> None:
+    clip = film(encoder, container=container, b_frames=b_frames, frames=100)
+    source = recording(tmp_path, clip)
+    events = read(remux(source, START_S))
+    assert shown(events) == from_zero(clip)
+    assert source.damage == ""
+    assert source.duration_s == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_a_transport_stream_leaves_as_matroska_wants_it(tmp_path: Path, encoder: str) -> None:
+    events = read(remux(recording(tmp_path, film(encoder, container="mpegts")), START_S))
+    [track] = started(events)[0].fragment.tracks
+    assert not nal.is_annex_b(track.codec_private)
+    assert (track.width, track.height) == (160, 120)
+    assert all(nal.is_length_prefixed(e.payload, 4) for e in events if isinstance(e, Packet))
+
+
+def test_a_bare_elementary_stream_is_timed_by_its_frame_rate(tmp_path: Path) -> None:
+    clip = film(frames=50)
+    body = b"".join(
+        nal.with_start_codes(nal.units_by_length(packet.payload, 4)) for packet in clip.packets
+    )
+    path = tmp_path / "film.h264"
+    path.write_bytes(nal.with_start_codes(parameter_sets(clip.track)) + body)
+    assert shown(read(remux(Recording(path), START_S))) == clip.shown
+
+
+def test_fragments_open_on_keyframes_a_second_or_more_apart(tmp_path: Path) -> None:
+    clip = film(frames=200, keyframe_every=10, b_frames=2)  # a keyframe every 0.4 s
+    events = read(remux(recording(tmp_path, clip), START_S))
+    timecodes = [event.fragment.timecode_ns / 1e9 - START_S for event in started(events)]
+    assert timecodes == pytest.approx([0, 1.2, 2.4, 3.6, 4.8, 6.0, 7.2])
+    for event, following in pairwise(events):
+        if isinstance(event, FragmentStarted):
+            assert isinstance(following, Packet)
+            assert following.keyframe
+
+
+def test_a_long_way_between_keyframes_is_cut_without_losing_a_frame(tmp_path: Path) -> None:
+    clip = film(frames=400, keyframe_every=390, b_frames=2)  # keyframes at 0 and 15.6 s
+    events = read(remux(recording(tmp_path, clip), START_S))
+    timecodes = [event.fragment.timecode_ns for event in started(events)]
+    lengths = [(b - a) / 1e9 for a, b in pairwise(timecodes)]
+    assert max(lengths) < 11
+    assert shown(events) == clip.shown
+
+
+def test_a_loop_goes_on_without_a_seam(tmp_path: Path) -> None:
+    clip = film(b_frames=2)  # 1.6 s
+    chunks = islice(remux(recording(tmp_path, clip), START_S, loop=True), 120)
+    expected = [(at + 1600 * turn, sum_) for turn in range(3) for at, sum_ in clip.shown]
+    assert shown(read(chunks)) == tuple(expected)
+
+
+def test_a_packet_is_due_once_its_pictures_could_have_been_seen(tmp_path: Path) -> None:
+    chunks = list(remux(recording(tmp_path, film(b_frames=2)), START_S))
+    assert [chunk.due_s for chunk in chunks] == sorted(chunk.due_s for chunk in chunks)
+    assert [round(chunk.due_s, 2) for chunk in chunks[:5]] == [0, 0.12, 0.12, 0.12, 0.24]
+    assert chunks[-1].due_s == pytest.approx(39 / 25)
+
+
+async def test_real_time_is_kept(tmp_path: Path) -> None:
+    clock = FakeClock()
+    sent: list[float] = []
+    told: list[float] = []
+
+    async def send() -> None:
+        chunks = remux(recording(tmp_path, film()), START_S)
+        async for _ in paced(chunks, clock, progress=told.append):
+            sent.append(clock.monotonic())
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send())
+        await clock.advance(1.0)
+        assert len(sent) == 26  # 0 to 1 s at 25 a second
+        await clock.advance(10)
+    assert sent == pytest.approx([number / 25 for number in range(40)])
+    assert told == sent
+
+
+async def test_fast_waits_for_nothing_but_lets_others_run(tmp_path: Path) -> None:
+    class Idle(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            assert seconds == 0
+            await asyncio.sleep(0)
+
+    others = 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    chunks = remux(recording(tmp_path, film()), START_S)
+    assert len([data async for data in paced(chunks, Idle(), fast=True)]) == 40
+    task.cancel()
+    assert others >= 40
+
+
+class TestAFileThatWillNotDo:
+    def test_is_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(MediaError, match=r"absent\.mp4 does not exist$"):
+            Recording(tmp_path / "absent.mp4")
+
+    def test_is_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(MediaError, match="is not a file"):
+            Recording(tmp_path)
+
+    @pytest.mark.parametrize("content", [b"", b"these are no pictures" * 100])
+    def test_is_no_video(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "notes.mp4"
+        path.write_bytes(content)
+        with pytest.raises(MediaError, match=r"notes\.mp4 (is not a video file|has no video)"):
+            Recording(path)
+
+    def test_is_in_another_codec(self, tmp_path: Path) -> None:
+        words = r"film\.mkv is mpeg4 video.*convert it first: ffmpeg -i .*film\.mkv -c:v libx264"
+        with pytest.raises(UnsupportedCodec, match=words):
+            recording(tmp_path, film_in("mpeg4"))
+
+    def test_has_sound_only(self, tmp_path: Path) -> None:
+        path = tmp_path / "sound.wav"
+        path.write_bytes(_wav())
+        with pytest.raises(MediaError, match=r"sound\.wav has no video track, only audio$"):
+            Recording(path)
+
+    def test_is_cut_in_its_first_half(self, tmp_path: Path) -> None:
+        clip = film(frames=100)
+        path = tmp_path / "cut.mkv"
+        path.write_bytes(clip.file[: len(clip.file) // 2])
+        source = Recording(path)
+        pictures = shown(read(remux(source, START_S)))
+        assert len(pictures) > 30
+        assert pictures[:-1] == clip.shown[: len(pictures) - 1]
+        assert "cut.mkv ends after" in source.damage
+        assert source.damage.endswith("but says it has 4.0 s")
+
+
+def film_in(encoder: str) -> Clip:
+    """take_apart() knows the two codecs that we read; another one is only written."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as output:
+        stream = output.add_stream(encoder, rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((120, 160, 3), np.uint8), format="bgr24")
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return Clip(film().track, (), (), buffer.getvalue())
+
+
+def _wav() -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16000))
+    return buffer.getvalue()
+
+
+def test_sound_is_left_out_and_said_so(testdata: Path) -> None:
+    path = testdata / "videos" / "facenet_pytorch_video.mp4"
+    source = Recording(path)
+    assert source.left_out == ("aac audio",)
+    events = read(remux(source, START_S))
+    assert len([event for event in events if isinstance(event, Packet)]) == 105
+    assert len(started(events)[0].fragment.tracks) == 1
+
+
+def test_a_real_recording_arrives_frame_for_frame(testdata: Path) -> None:
+    path = testdata / "kvs" / "output_get_media.mkv"
+    pictures = shown(read(remux(Recording(path), START_S)))
+    assert [sum_ for _, sum_ in pictures] == [sum_ for _, sum_ in take_apart(path).shown]

@@ -1,0 +1,193 @@
+"""PutMedia: acknowledgements while the body is open, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from streamproc.clock import FakeClock
+from streamproc.config import VideoConfig
+from tests.local.kinesis_video.support import (
+    AUDIO,
+    END_OF_FRAGMENT,
+    HEADER,
+    MKV,
+    VIDEO,
+    VideoService,
+    cluster,
+    eventually,
+)
+
+
+async def test_every_step_of_a_fragment_is_acknowledged(video: VideoService) -> None:
+    await video.create()
+    async with video.produce() as producer:
+        assert producer.response.status == 200
+        assert producer.response.content_type == "application/json"
+        producer.send(HEADER, cluster(0))
+        first = await producer.until("BUFFERING")
+        assert first["FragmentTimecode"] == 0
+        assert len(first["FragmentNumber"]) == 47
+        producer.send(cluster(1000))
+        producer.end()
+        acks = await producer.rest()
+    of_first = [a["EventType"] for a in acks if a["FragmentNumber"] == first["FragmentNumber"]]
+    assert of_first == ["BUFFERING", "RECEIVED", "PERSISTED"]
+    assert [a["FragmentTimecode"] for a in acks if a["EventType"] == "PERSISTED"] == [0, 1000]
+    assert int(acks[-1]["FragmentNumber"]) - int(first["FragmentNumber"]) > 1 << 91
+
+
+async def test_a_stream_without_retention_is_never_persisted(video: VideoService) -> None:
+    await video.create(retention_hours=0)
+    async with video.produce() as producer:
+        producer.send(HEADER, cluster(0))
+        producer.end()
+        acks = await producer.rest()
+    assert [ack["EventType"] for ack in acks] == ["BUFFERING", "RECEIVED"]
+
+
+async def test_the_end_of_fragment_tag_completes_a_fragment_with_the_body_open(
+    video: VideoService,
+) -> None:
+    """The producer SDK waits for this acknowledgement before it ends its request."""
+    await video.create()
+    async with video.produce() as producer:
+        producer.send(HEADER, cluster(0), END_OF_FRAGMENT)
+        persisted = await producer.until("PERSISTED")
+        producer.send(cluster(1000))
+        producer.end()
+        acks = await producer.rest()
+    assert persisted["FragmentTimecode"] == 0
+    assert acks[-1]["EventType"] == "PERSISTED"
+    assert acks[-1]["FragmentTimecode"] == 1000
+
+
+async def test_acknowledgements_can_be_declined(video: VideoService) -> None:
+    await video.create()
+    async with video.produce(x_amzn_fragment_acknowledgment_required="0") as producer:
+        producer.send(HEADER, cluster(0))
+        producer.end()
+        assert await producer.rest() == []
+    assert len(await video.list_fragments()) == 1
+
+
+async def test_silence_is_told_and_then_ends_the_session(
+    timed: VideoService, fake_clock: FakeClock
+) -> None:
+    await timed.create()
+    async with timed.produce() as producer:
+        producer.send(HEADER, cluster(7000))
+        await producer.until("BUFFERING")
+        await fake_clock.advance(5)
+        assert await producer.ack() == {"EventType": "IDLE", "FragmentTimecode": 7000}
+        await fake_clock.advance(25)
+        acks = await producer.rest()
+    assert {ack["EventType"] for ack in acks[2:]} == {"IDLE"}
+    assert await timed.list_fragments() == []  # it may not have been whole
+
+
+async def test_a_fragment_cut_by_its_producer_is_not_kept(video: VideoService) -> None:
+    await video.create()
+    async with video.produce() as producer:
+        producer.send(HEADER, cluster(0), cluster(1000)[:-10])
+        persisted = await producer.until("PERSISTED")
+    stream = video.streams.find("us-east-1", "cam")
+    assert stream is not None
+    await eventually(lambda: stream.producers.size == 0)
+    assert stream.receiving() is None
+    kept = [fragment["FragmentNumber"] for fragment in await video.list_fragments()]
+    assert kept == [persisted["FragmentNumber"]]
+
+
+async def test_relative_timecodes_count_from_the_producers_start(timed: VideoService) -> None:
+    await timed.create()
+    await timed.push(HEADER, cluster(2000), x_amzn_producer_start_timestamp="1511852108.513")
+    await timed.push(HEADER, cluster(5000), x_amzn_producer_start_timestamp="0")
+    await timed.push(HEADER, cluster(3000))
+    fragments = await timed.list_fragments()
+    stamps = [fragment["ProducerTimestamp"].timestamp() for fragment in fragments]
+    # Without a start, the session's own.
+    assert stamps == [1511852110.513, 5.0, timed.clock.now() + 3]
+
+
+async def test_absolute_timecodes_are_the_timestamp(timed: VideoService) -> None:
+    await timed.create()
+    await timed.push(
+        HEADER,
+        cluster(1726677688724),
+        timecodes="ABSOLUTE",
+        x_amzn_producer_start_timestamp="12345.5",
+    )
+    (fragment,) = await timed.list_fragments()
+    assert fragment["ProducerTimestamp"].timestamp() == 1726677688.724
+
+
+async def test_a_session_at_its_limit_ends_between_two_fragments(
+    timed: VideoService, fake_clock: FakeClock
+) -> None:
+    await timed.restart(VideoConfig(connection_s_max=60))
+    await timed.create()
+    async with timed.produce() as producer:
+        producer.send(HEADER, cluster(0))
+        await producer.until("BUFFERING")
+        for _ in range(7):
+            await fake_clock.advance(9)
+            producer.send(MKV.block(1, 300, False, b"more"))
+            await eventually(lambda: producer._out.empty())
+        producer.send(cluster(63_000))
+        acks = await producer.rest()
+    assert acks[-1] == {
+        "EventType": "ERROR",
+        "FragmentTimecode": 63_000,
+        "ErrorId": 4003,
+        "ErrorCode": "MAX_CONNECTION_DURATION_REACHED",
+    }
+    assert [a["FragmentTimecode"] for a in acks if a["EventType"] == "PERSISTED"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("error_id", "code", "body"),
+    [
+        (4001, "MAX_FRAGMENT_SIZE_REACHED", [HEADER, cluster(0, size=30_000)]),
+        (4002, "MAX_FRAGMENT_DURATION_REACHED", [HEADER, cluster(0, step_ms=4000)]),
+        (4004, "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS", [HEADER, cluster(9), cluster(9)]),
+        (4006, "INVALID_MKV_DATA", [b"GIF89a, which is no Matroska at all"]),
+        (4006, "INVALID_MKV_DATA", [HEADER, cluster(0), HEADER, cluster(1000)]),
+        (4006, "INVALID_MKV_DATA", [HEADER, cluster(0), MKV.header([VIDEO, AUDIO])]),
+        (4007, "INVALID_PRODUCER_TIMESTAMP", [HEADER, cluster(260_000_000_000_000)]),
+        (
+            4010,
+            "TRACK_NUMBER_MISMATCH",
+            [HEADER, cluster(0), MKV.block(3, 0, True, b"of no declared track")],
+        ),
+        (
+            4011,
+            "FRAMES_MISSING_FOR_TRACK",
+            [
+                MKV.header([VIDEO, AUDIO]),
+                MKV.cluster(0) + MKV.block(2, 0, True, b"audio only"),
+                cluster(1000),
+            ],
+        ),
+        (
+            4012,
+            "MORE_THAN_ALLOWED_TRACKS_FOUND",
+            [
+                MKV.header([replace(AUDIO, number=number) for number in range(1, 5)]),
+                cluster(0),
+            ],
+        ),
+    ],
+)
+async def test_media_against_the_rules_is_refused_by_name(
+    video: VideoService, error_id: int, code: str, body: list[bytes]
+) -> None:
+    await video.restart(VideoConfig(fragment_bytes_max=100_000, fragment_duration_s_max=10))
+    await video.create()
+    async with video.produce() as producer:
+        producer.send(*body)  # and the body stays open: the answer must come by itself
+        acks = await producer.rest()
+    assert (acks[-1]["EventType"], acks[-1]["ErrorId"], acks[-1]["ErrorCode"]) == (
+        "ERROR",
+        error_id,
+        code,
+    )
