@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from clips import make_clip, testdata
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.clips import make_clip, testdata
 from streamproc.config import load_config
 from streamproc.daemon import serving
 from streamproc.data_folder import endpoint_of
@@ -228,7 +228,8 @@ def main() -> None:
     parser.add_argument("--further", type=int, default=3, help="further processors for memory")
     arguments = parser.parse_args()
     pack = testdata() / "models" / "mbf_arcface"
-    console, results = Console(), {}
+    console = Console()
+    results: dict[str, Any] = {}
 
     table = Table(title="720p, 30 fps: CPU seconds per second of video")
     for column in ("faces in view", "plain loop", "streamproc", "ratio", "of which", "faces",

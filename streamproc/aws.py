@@ -7,13 +7,16 @@ the clients are used for.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.session import AioSession, get_session
+from botocore.exceptions import ClientError
 
 from streamproc.config import AwsConfig, EndpointsConfig
-from streamproc.errors import ConfigError
+from streamproc.errors import ConfigError, PermanentFailure
 
 # Which setting of [endpoints] serves which botocore service.
 _SETTING = {
@@ -56,7 +59,8 @@ class AwsClients:
         """An aiobotocore client, closed when the block is left.
 
         endpoint_url overrides the setting (the data endpoint that GetDataEndpoint named).
-        Further keywords go to AioConfig. Raises ConfigError if the service is off.
+        Further keywords go to AioConfig. Raises ConfigError if the service is off, and
+        PermanentFailure if role_arn cannot be assumed.
         """
         setting = str(getattr(self._endpoints, _SETTING[service]))
         if setting == "off":
@@ -71,17 +75,36 @@ class AwsClients:
             options["endpoint_url"] = setting
         if endpoint_url is not None:
             options["endpoint_url"] = endpoint_url
+        session = self._session
         if role_arn and self._aws.role == "assume" and setting != "embedded":
-            options |= await self._assumed(role_arn, region)
-        async with self._session.create_client(service, **options) as client:
+            session = await self._session_of_role(role_arn, region)
+        async with session.create_client(service, **options) as client:
             yield client
 
-    async def _assumed(self, role_arn: str, region: str) -> dict[str, str]:
+    async def _session_of_role(self, role_arn: str, region: str) -> AioSession:
+        """A session whose credentials renew themselves: a role's last an hour, a processor
+        runs for months. Raises PermanentFailure if the role cannot be assumed."""
+        refresh = partial(self._assume, role_arn, region)
+        try:
+            metadata = await refresh()
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
+                raise
+            raise PermanentFailure("Access denied to Role") from error
+        session = get_session()
+        # What botocore's own assume-role provider does; there is no public way to hand it in.
+        session._credentials = AioRefreshableCredentials.create_from_metadata(
+            metadata, refresh_using=refresh, method="sts-assume-role"
+        )
+        return session
+
+    async def _assume(self, role_arn: str, region: str) -> dict[str, str]:
         async with self.open("sts", region) as sts:
             answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="streamproc")
         credentials = answer["Credentials"]
         return {
-            "aws_access_key_id": credentials["AccessKeyId"],
-            "aws_secret_access_key": credentials["SecretAccessKey"],
-            "aws_session_token": credentials["SessionToken"],
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
         }

@@ -163,19 +163,28 @@ class SinkConfig(TableConfig):
 
 
 class EndpointsConfig(TableConfig):
-    """[endpoints]: which service answers. "embedded", "aws", or a URL; "off" for s3."""
+    """[endpoints]: which service answers. "embedded", "aws", or a URL; "off" for s3 and sts."""
 
     kinesisvideo: str = Field("embedded", description="the video streams that processors read")
     kinesis: str = Field("embedded", description="the data streams that records go to")
     s3: str = Field("off", description="where Image.S3Object is read from")
     sts: str = Field("aws", description="where roles are assumed")
 
-    @field_validator("kinesisvideo", "kinesis", "s3", "sts")
+    @field_validator("kinesisvideo", "kinesis")
     @classmethod
-    def _known(cls, value: str) -> str:
-        if value in {"embedded", "aws", "off"} or value.startswith(("http://", "https://")):
-            return value
-        raise ValueError(f'"{value}" is not "embedded", "aws", "off" or an http(s) URL')
+    def _embeddable(cls, value: str) -> str:
+        return _endpoint(value, "embedded", "aws")
+
+    @field_validator("s3", "sts")
+    @classmethod
+    def _switchable(cls, value: str) -> str:
+        return _endpoint(value, "off", "aws")
+
+
+def _endpoint(value: str, *words: str) -> str:
+    if value in words or value.startswith(("http://", "https://")):
+        return value
+    raise ValueError(f'"{value}" is neither {" nor ".join(words)} nor an http(s) URL')
 
 
 class AwsConfig(TableConfig):

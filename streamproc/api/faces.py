@@ -5,10 +5,9 @@ from typing import Any
 from streamproc.api.collections import PAGE_DEFAULT
 from streamproc.api.face_members import face_detail, face_match, indexed_face
 from streamproc.api.failures import service_errors
-from streamproc.api.images import faces_of
+from streamproc.api.images import look
 from streamproc.api.paging import decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
-from streamproc.collection.quality import BARS, sift
 from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
@@ -22,17 +21,13 @@ async def index_faces(
     region, collection_id = context.region, request["CollectionId"]
     with service_errors():
         collection = await services.collections.describe(region, collection_id)
-    picture, faces = await faces_of(services, request, "Image", context)
-    kept, rejected = sift(
-        faces,
-        BARS[request.get("QualityFilter", "AUTO")],
-        picture.width,
-        picture.height,
-        request.get("MaxFaces", len(faces)),
+    seen = await look(services, request, "Image", context)
+    kept, rejected = seen.sift(
+        request.get("QualityFilter", "AUTO"), request.get("MaxFaces", len(seen.faces))
     )
     with service_errors():
         indexed = await services.collections.add_faces(
-            region, collection_id, picture.digest, request.get("ExternalImageId"), kept
+            region, collection_id, seen.digest, request.get("ExternalImageId"), kept
         )
     attributes = request.get("DetectionAttributes", ())
     return {
@@ -122,9 +117,8 @@ async def search_faces_by_image(
     region, collection_id = context.region, request["CollectionId"]
     with service_errors():
         await services.collections.describe(region, collection_id)
-    picture, faces = await faces_of(services, request, "Image", context)
-    bar = BARS[request.get("QualityFilter", "NONE")]
-    kept, _ = sift(faces, bar, picture.width, picture.height, 1)
+    seen = await look(services, request, "Image", context)
+    kept, _ = seen.sift(request.get("QualityFilter", "NONE"), 1)
     if not kept or kept[0].embedding is None:
         raise InvalidParameter("There are no faces in the image. Should be at least 1.")
     with service_errors():

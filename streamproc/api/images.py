@@ -1,9 +1,9 @@
 """Operations on pictures alone, and what every operation with a picture begins with."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from streamproc.api.face_members import compared_face, face_detail
-from streamproc.api.pictures import Picture
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
@@ -14,12 +14,29 @@ from streamproc.model.record import box_members
 _OWNER = "api"  # all requests together take one turn beside each processor
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is left of a picture once it was looked at."""
+
+    digest: str
+    width: int  # pixels
+    height: int
+    faces: list[Face]  # largest first
+
+    def sift(
+        self, quality_filter: str, faces_max: int
+    ) -> tuple[list[Face], list[tuple[Face, list[str]]]]:
+        """The faces that pass QualityFilter and MaxFaces, and the others with their Reasons."""
+        return sift(self.faces, BARS[quality_filter], self.width, self.height, faces_max)
+
+
 @rekognition.operation("DetectFaces")
 async def detect_faces(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> dict[str, Any]:
-    _, faces = await faces_of(services, request, "Image", context)
-    return {"FaceDetails": [face_detail(face, request.get("Attributes", ())) for face in faces]}
+    seen = await look(services, request, "Image", context)
+    attributes = request.get("Attributes", ())
+    return {"FaceDetails": [face_detail(face, attributes) for face in seen.faces]}
 
 
 @rekognition.operation("CompareFaces")
@@ -50,22 +67,25 @@ async def compare_faces(
     }
 
 
-async def faces_of(
+async def look(
     services: ApiServices, request: dict[str, Any], member: str, context: RequestContext
-) -> tuple[Picture, list[Face]]:
-    """The picture in this member and its faces, largest first, at most as many as
-    faces.faces_per_image_max. Raises the ServiceError that says what is wrong with it."""
-    picture = await services.images.load(member, request[member], context.region)
-    faces = await services.scheduler.analyse(picture.image, _OWNER)
-    return picture, faces[: services.config.faces.faces_per_image_max]
+) -> Seen:
+    """Find the faces of the picture in this member; faces.faces_per_image_max bounds them.
+
+    Raises the ServiceError that says what is wrong with the picture.
+    """
+    async with services.images.open(member, request[member], context.region) as picture:
+        faces = await services.scheduler.analyse(picture.image, _OWNER)
+        height, width = picture.image.shape[:2]
+    largest = faces[: services.config.faces.faces_per_image_max]
+    return Seen(picture.digest, width, height, largest)
 
 
 async def _comparable(
     services: ApiServices, request: dict[str, Any], member: str, context: RequestContext
 ) -> list[Face]:
-    picture, faces = await faces_of(services, request, member, context)
-    bar = BARS[request.get("QualityFilter", "NONE")]
-    kept, _ = sift(faces, bar, picture.width, picture.height, len(faces))
+    seen = await look(services, request, member, context)
+    kept, _ = seen.sift(request.get("QualityFilter", "NONE"), len(seen.faces))
     if not kept:
         raise InvalidParameter(
             f"Request has invalid parameters. There are no faces in {member}. Should be at least 1."

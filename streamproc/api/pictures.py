@@ -1,12 +1,13 @@
 """An Image member of a request, as a picture: from its bytes or from S3.
 
-The bytes are bounded before they are read, decoded on a thread, and few pictures are decoded
-at once, so memory stays bounded whatever callers send. Knows nothing of faces.
+The bytes are bounded before they are read, decoded on a thread, and few pictures are open at
+once, so memory stays bounded whatever callers send. Knows nothing of faces.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from streamproc.gateway.errors import (
 from streamproc.model.media import Image
 
 _INLINE_BYTES_MAX = 5 * 1024 * 1024  # Rekognition's limit of Image.Bytes
-_DECODED_AT_ONCE = 4
+_OPEN_AT_ONCE = 8  # decoded, they may have hundreds of megabytes each
 _CHUNK_BYTES = 64 * 1024
 # A caller waits for the answer, so what cannot be reached is soon said.
 _CLIENT: dict[str, Any] = {"connect_timeout": 5, "retries": {"mode": "standard", "max_attempts": 2}}
@@ -36,14 +37,6 @@ class Picture:
     digest: str  # of the bytes as they were sent
     image: Image = field(repr=False)
 
-    @property
-    def width(self) -> int:
-        return int(self.image.shape[1])
-
-    @property
-    def height(self) -> int:
-        return int(self.image.shape[0])
-
 
 class PictureSource:
     """Loads pictures for every operation that takes an Image."""
@@ -52,10 +45,14 @@ class PictureSource:
         self._bytes_max = config.image_bytes_max
         self._limits = ImageLimits(config.image_pixels_max, config.image_side_min)
         self._clients = clients
-        self._decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
+        self._opening = asyncio.Semaphore(_OPEN_AT_ONCE)
 
-    async def load(self, member: str, image: Mapping[str, Any], region: str) -> Picture:
-        """The picture of a request's member (such as SourceImage), upright.
+    @asynccontextmanager
+    async def open(
+        self, member: str, image: Mapping[str, Any], region: str
+    ) -> AsyncIterator[Picture]:
+        """The picture of a request's member (such as SourceImage), upright; let go of it when
+        the block is left, for others wait.
 
         Raises the ServiceError that tells the caller what is wrong with it.
         """
@@ -66,8 +63,8 @@ class PictureSource:
             data = _within(image["Bytes"], _INLINE_BYTES_MAX, f"{member}.Bytes")
         else:
             data = await self._fetch(f"{member}.S3Object", image["S3Object"], region)
-        async with self._decoding:
-            return await asyncio.to_thread(self._decode, member, data)
+        async with self._opening:
+            yield await asyncio.to_thread(self._decode, member, data)
 
     def _decode(self, member: str, data: bytes) -> Picture:
         try:
@@ -86,7 +83,7 @@ class PictureSource:
         missing = [name for name in ("Bucket", "Name") if name not in s3_object]
         if missing:
             raise InvalidParameter(f"{member}.{missing[0]} is missing")
-        if not self._clients.is_enabled("s3") or self._clients.is_embedded("s3"):
+        if not self._clients.is_enabled("s3"):
             raise InvalidS3Object(
                 f"{member} cannot be read: no S3 is configured. Set endpoints.s3 to aws or to "
                 "the URL of an S3 endpoint, or send the picture as Bytes."

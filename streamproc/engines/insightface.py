@@ -27,8 +27,9 @@ from streamproc.engines.packs import (
     remedy,
     require_whole,
 )
-from streamproc.engines.pose import pose_from_five_points
+from streamproc.engines.pose import Point, pose_from_five_points
 from streamproc.engines.quality import measure_quality
+from streamproc.engines.ratios import box_in, landmarks_in
 from streamproc.engines.runtime import (
     inference_threads,
     quiet_fallback,
@@ -39,7 +40,7 @@ from streamproc.engines.runtime import (
 from streamproc.engines.similarity import calibration_of
 from streamproc.errors import EngineError
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import BoundingBox, Face, Landmark
+from streamproc.model.face import Face
 from streamproc.model.media import Image
 
 # SCRFD gives its five points in this order; "left" is the viewer's.
@@ -118,15 +119,14 @@ class InsightFaceEngine:
             yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def _face(self, found: _Detection, embedding: NDArray[np.float32]) -> Face:
-        height, width = found.image.shape[:2]
         left, top, right, bottom = found.box.tolist()
-        box = BoundingBox(left / width, top / height, (right - left) / width, (bottom - top) / height)
-        points = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
+        box = box_in(found.image, (left, top, right, bottom))
+        points: dict[str, Point] = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
         age, gender = self._age_and_gender(found)
         return Face(
             box=box,
             confidence=min(found.score * 100.0, 100.0),
-            landmarks=tuple(Landmark(name, x / width, y / height) for name, (x, y) in points.items()),
+            landmarks=landmarks_in(found.image, points),
             pose=pose_from_five_points(points),
             quality=measure_quality(found.image, box),
             embedding=embedding,
@@ -171,6 +171,7 @@ def input_size(image: Image, side: int) -> tuple[int, int] | None:
 
 def _load(folder: Path, config: EngineConfig) -> dict[str, Any]:
     options = session_options(inference_threads(config.threads))
+    models: dict[str, Any] = {}
     try:
         with quiet_fallback():
             app = FaceAnalysis(
@@ -181,13 +182,13 @@ def _load(folder: Path, config: EngineConfig) -> dict[str, Any]:
                 # One dynamic session serves every size; one session per size costs memory.
                 static_shape_sessions=False,
             )
-            app.prepare(ctx_id=0, det_thresh=config.detection_confidence_min / 100.0)
+        app.prepare(ctx_id=0, det_thresh=config.detection_confidence_min / 100.0)
+        models = app.models
+    except AssertionError:
+        pass  # InsightFace's way to say that there is no detector; told in our words below
     except Exception as error:  # a damaged file raises whatever its reader raises
         require_whole(folder)
-        if not isinstance(error, AssertionError):
-            raise EngineError(f"pack {folder} cannot be loaded: {error}; {remedy(folder)}") from None
-        app = None
-    models: dict[str, Any] = app.models if app is not None else {}
+        raise EngineError(f"pack {folder} cannot be loaded: {error}; {remedy(folder)}") from None
     for task in ("detection", "recognition"):
         if task not in models:
             require_whole(folder)

@@ -174,3 +174,44 @@ def model_version(sha256: str) -> str:
     """What pins a collection to recognition weights, in digits and dots: 1, the version of
     our own alignment and normalisation, then the first 32 bits of the weights' SHA-256."""
     return f"1.{int(sha256[:8], 16)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """An engine that can run here, and why it was chosen, in words for a person."""
+
+    name: str  # insightface or dlib
+    pack: str | None  # for --pack; None for dlib
+    reason: str
+
+
+def choose_engine(
+    engine: str | None = None,
+    pack: str | None = None,
+    *,
+    models_dir: Path,
+    accept_license: bool = False,
+) -> EngineChoice:
+    """The engine asked for, or the best that can run at once: an InsightFace pack that is
+    installed; else, with accept_license, the smallest one if it can be downloaded; else dlib.
+
+    Raises EngineError if a pack that was asked for is missing or damaged.
+    """
+    if engine == "dlib":
+        return EngineChoice("dlib", None, "as asked for (weights: public domain)")
+    if pack is not None:
+        require_whole(find_pack(pack, models_dir))
+        return EngineChoice("insightface", pack, f"with pack {pack} ({NON_COMMERCIAL})")
+    installed = [name for name in KNOWN_PACKS if (models_folder(models_dir) / name).is_dir()]
+    for name in installed:
+        require_whole(find_pack(name, models_dir))
+        return EngineChoice("insightface", name, f"pack {name} is installed ({NON_COMMERCIAL})")
+    smallest = next(iter(KNOWN_PACKS))
+    if not accept_license and engine is None:
+        return EngineChoice(
+            "dlib",
+            None,
+            f"no InsightFace pack is installed; this adds one for non-commercial research: "
+            f"streamproc models install {smallest} --accept-license",
+        )
+    return EngineChoice("dlib", None, "")

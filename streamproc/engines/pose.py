@@ -26,7 +26,7 @@ _Points: TypeAlias = NDArray[np.float64]
 _FIVE = {
     "eyeLeft": (-31.5, 0.0, 0.0),
     "eyeRight": (31.5, 0.0, 0.0),
-    "nose": (0.0, 36.0, 30.0),
+    "nose": (0.0, 36.0, 34.0),
     "mouthLeft": (-26.0, 73.0, 7.0),
     "mouthRight": (26.0, 73.0, 7.0),
 }

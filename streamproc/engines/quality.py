@@ -1,7 +1,6 @@
 """Brightness and sharpness of a face, measured on its pixels.
 
-Pure. Both figures are 0 to 100; docs/similarity.md has nothing to do with them, the formulas
-are here and nowhere else.
+Pure. Knows pixels, not faces: what is in the box is what is measured.
 """
 
 import cv2

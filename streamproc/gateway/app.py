@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from streamproc.gateway.dispatch import BoundService, RequestContext
 from streamproc.gateway.errors import BodyCut, RequestEntityTooLarge, ServiceError
@@ -33,15 +34,20 @@ log = logging.getLogger(__name__)
 def build_app(
     services: Sequence[BoundService], *, account_id: str, region: str, request_bytes_max: int
 ) -> web.Application:
-    """An application that answers for all the services on every path.
+    """An application that answers for all the services, whatever the path.
 
     region is that of requests that are not signed. request_bytes_max bounds every body that
-    is not a stream. Routes of others on the same application (a console, a health check)
-    keep their own paths. Raises ValueError if two services cannot be told apart.
+    is not a stream. Routes that others add to the application (a console at GET /, a health
+    check) come first. Raises ValueError if two services cannot be told apart.
     """
     gateway = _Gateway(services, account_id, region, request_bytes_max)
-    app = web.Application(client_max_size=request_bytes_max)
-    app.router.add_route("*", "/{path:.*}", gateway.handle)
+
+    @web.middleware
+    async def answer_the_rest(request: web.Request, handler: Handler) -> web.StreamResponse:
+        is_routed = request.match_info.http_exception is None
+        return await (handler(request) if is_routed else gateway.handle(request))
+
+    app = web.Application(client_max_size=request_bytes_max, middlewares=[answer_the_rest])
     app.on_shutdown.append(gateway.stop)
     return app
 
@@ -62,10 +68,12 @@ class _Gateway:
         self._unlisted: set[tuple[str, str, str]] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        request_id = str(uuid.uuid4())
         if request.method == "OPTIONS":
-            methods = self._router.methods(request.rel_url.raw_path)
-            return web.Response(status=204, headers={"Allow": ", ".join(["OPTIONS", *methods])})
-        reply = await self._answer(request, str(uuid.uuid4()))
+            methods = ["OPTIONS", *self._router.methods(request.rel_url.raw_path)]
+            headers = {"Allow": ", ".join(methods), "x-amzn-RequestId": request_id}
+            return web.Response(status=204, headers=headers)
+        reply = await self._answer(request, request_id)
         if isinstance(reply.body, bytes):
             return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
         response = web.StreamResponse(status=reply.status, headers=reply.headers)

@@ -19,9 +19,10 @@ An operation that botocore's model lacks comes in `extra`, in the model's own la
 Members with a location travel in headers, the path or the query; a payload member whose blob
 is streaming is the raw body. In a request it is an AsyncIterator[bytes] that raises BodyCut
 when the client leaves in the middle; in an answer it is an AsyncIterator[bytes] that is
-closed as soon as it ends, the client leaves or the server stops. The answer's headers leave
-when the handler returns, so a generator that reads the request while it yields is full
-duplex, and every error that should be an HTTP error must be raised before returning it:
+closed as soon as it ends, the client leaves or the server stops, even before its first chunk
+(when a generator runs none of its code). The answer's headers leave when the handler returns.
+So a generator that reads the request while it yields is full duplex, and every error that
+should be an HTTP error must be raised before the handler returns:
 
     PUT_MEDIA = {
         "operations": {

@@ -67,8 +67,10 @@ class StreamSender:
             sending.cancel()
             watching.cancel()
             await asyncio.wait((sending, watching))
-        if sending.cancelled() or sending.exception() is not None:
-            _log_failure(request, None if sending.cancelled() else sending.exception())
+            await _close(chunks)  # again: a task cancelled before its first step closed nothing
+            failure = None if sending.cancelled() else sending.exception()
+        if sending.cancelled() or failure is not None:
+            _log_failure(request, failure)
             # Without the last chunk of the chunked encoding: the client sees that it was cut.
             if request.transport is not None:
                 request.transport.close()
@@ -93,9 +95,13 @@ async def _send(
             if chunk:
                 await response.write(chunk)
     finally:
-        aclose = getattr(chunks, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await _close(chunks)
+
+
+async def _close(chunks: AsyncIterator[bytes]) -> None:
+    aclose = getattr(chunks, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 async def _wait_for_departure(request: web.Request) -> None:

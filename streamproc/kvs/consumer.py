@@ -7,29 +7,26 @@ failures; knows nothing of codecs or faces.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from aiobotocore.response import AioReadTimeoutError
-from botocore.exceptions import ClientError
 
 from streamproc.aio import backoff_seconds
 from streamproc.aws import AwsClients
 from streamproc.clock import Clock
 from streamproc.errors import MkvError
 from streamproc.kvs import failures
+from streamproc.kvs.connection import Connection
 from streamproc.kvs.cursor import Cursor
 from streamproc.mkv.fragments import FragmentParser
-from streamproc.model.arn import Arn
-from streamproc.model.media import FragmentEnded, FragmentFailed, FragmentStarted, MediaEvent
+from streamproc.model.media import FragmentEnded, FragmentFailed, MediaEvent
 from streamproc.model.position import StartPosition
 from streamproc.model.processor import ProcessorSpec
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 64 * 1024
-_CONNECT_TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
@@ -42,12 +39,13 @@ async def open_source(
 ) -> AsyncIterator["KinesisVideoSource"]:
     """The processor's video stream.
 
-    Raises PermanentFailure at once if the stream is missing or access is denied. Passing
-    trouble is only reported: the source goes on trying when it is read.
+    Raises PermanentFailure at once if the stream is missing or access is denied. Trouble that
+    may pass is only reported: the source goes on trying when it is read.
     """
-    source = KinesisVideoSource(clients, spec.video_stream, spec.role_arn, report, clock, roll)
-    await source.check()
-    yield source
+    async with Connection(clients, spec.video_stream, spec.role_arn) as connection:
+        source = KinesisVideoSource(connection, spec.video_stream.name, report, clock, roll)
+        await source.check()
+        yield source
 
 
 class KinesisVideoSource:
@@ -55,94 +53,125 @@ class KinesisVideoSource:
 
     def __init__(
         self,
-        clients: AwsClients,
-        stream: Arn,
-        role_arn: str,
+        connection: Connection,
+        stream_name: str,
         report: Callable[[str], None],
         clock: Clock,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.sessions_total = 0  # GetMedia calls that were answered
-        self.skipped_total = 0  # fragments that were damaged twice
         self.failed_total = 0  # fragments that the service could not deliver
-        self._stream = stream
+        self.skipped_total = 0  # damages met twice in the same place and left behind
+        self._connection = connection
+        self._name = stream_name
         self._report = report
         self._clock = clock
         self._roll = roll
-        self._endpoints = _Endpoints(clients, stream, role_arn)
-        self._reported = False
-        self._damage_reported = False
+        self._told = ""
+        self._media_is_damaged = False
 
     async def check(self) -> None:
         """Ask for the stream once. Raises PermanentFailure as open_source does."""
         try:
-            await self._endpoints.data_endpoint()
+            await self._connection.find_endpoint()
         except failures.TROUBLE as error:
-            self._on_trouble(error)
+            await self._on_trouble(error)
 
-    async def events(self, position: StartPosition) -> AsyncIterator[MediaEvent]:
+    async def events(self, position: StartPosition) -> AsyncGenerator[MediaEvent, None]:
         """Every event from the position on, for ever; close it with aclosing().
 
-        A fragment that was cut ends with complete=False and is delivered again from its start,
-        except where the service itself gave it up. Raises PermanentFailure if the stream does
-        not exist (any more), access is denied, or its key is out of reach.
+        A fragment that was cut ends with complete=False and comes again from its start, unless
+        the service itself gave it up. Raises PermanentFailure if the stream does not exist (any
+        more), access is denied or its encryption key is out of reach.
         """
         cursor = Cursor(position)
         attempt = 0
-        async with _Line(self._endpoints) as line:
-            while True:
-                before = cursor.position
-                try:
-                    async with aclosing(self._session(line, cursor)) as events:
-                        async for event in events:
-                            yield event
-                except AioReadTimeoutError:
-                    attempt = -1  # the camera pauses; the wait is behind us
-                except failures.TROUBLE as error:
-                    await self._heal(error, line, cursor)
-                attempt = 0 if cursor.position != before else attempt + 1
-                await self._clock.sleep(backoff_seconds(attempt, roll=self._roll))
-
-    async def _session(self, line: "_Line", cursor: Cursor) -> AsyncIterator[MediaEvent]:
-        """One GetMedia from its beginning to its end, whichever way it ends."""
-        payload = await line.get_media(cursor.selector())
-        self.sessions_total += 1
-        if not self._damage_reported:
-            self._on_health()
-        parser = FragmentParser()
-        ended: Exception | None = None
-        async with payload:
+        while True:
+            before, paused = cursor.position, False
             try:
-                while ended is None:
-                    data = await payload.read(_READ_BYTES)
-                    for event in parser.feed(data):
-                        self._note(event, cursor)
+                async with aclosing(self._session(cursor)) as events:
+                    async for event in events:
                         yield event
-                    if not data:
-                        break
-            except MkvError:
-                raise
+            except AioReadTimeoutError:
+                paused = True  # the camera is silent, and the wait is behind us
+            except MkvError as error:
+                self._on_damage(error, cursor)
             except failures.TROUBLE as error:
-                ended = error
-        for event in parser.close():
-            self._note(event, cursor)
-            yield event
-        if ended is not None:
-            raise ended
+                if failures.is_invalid_argument(error):
+                    cursor.forget_number()
+                await self._on_trouble(error)
+            attempt = 0 if paused or cursor.position != before else attempt + 1
+            await self._clock.sleep(backoff_seconds(attempt, roll=self._roll))
 
-    def _note(self, event: MediaEvent, cursor: Cursor) -> None:
+    async def _session(self, cursor: Cursor) -> AsyncGenerator[MediaEvent, None]:
+        """One GetMedia from its beginning to its end.
+
+        Raises AioReadTimeoutError when nothing comes any more, MkvError at damage, and what
+        botocore raises if there is no session to begin with.
+        """
+        payload = await self._connection.get_media(cursor.selector())
+        self.sessions_total += 1
+        if not self._media_is_damaged:
+            self._tell("")
+        parser = FragmentParser()
+        cut: Exception | None = None
+        async with payload:
+            while True:
+                try:
+                    data = await payload.read(_READ_BYTES)
+                except failures.TROUBLE as error:
+                    cut = error
+                    break
+                for event in parser.feed(data):
+                    self._take(event, cursor)
+                    yield event
+                if not data:
+                    break
+        for event in parser.close():  # the fragment that is open now, if any, was cut
+            self._take(event, cursor)
+            yield event
+        if isinstance(cut, AioReadTimeoutError):
+            raise cut
+        if cut is not None:
+            self._tell(failures.words(cut))
+
+    def _take(self, event: MediaEvent, cursor: Cursor) -> None:
         cursor.take(event)
         match event:
-            case FragmentStarted(fragment):
-                self._number = fragment.number
             case FragmentEnded(complete=True):
-                self._on_health()
+                self._media_is_damaged = False
+                self._tell("")
             case FragmentFailed(number, error_id, error_code):
-                self.failed_total += 1
-                failure = failures.key_failure(error_id, error_code, self._stream.name)
+                failure = failures.of_key(error_id, error_code, self._name)
                 if failure is not None:
                     raise failure
-                log.warning(
-                    "stream %s: fragment %s is not delivered: %s (%s)",
-                    self._stream.name, number or "?", error_code, error_id,
+                self.failed_total += 1
+                self._tell(
+                    f"Kinesis Video cannot deliver fragment {number or '?'} of stream "
+                    f"{self._name} ({error_code or error_id}); reading on behind it"
                 )
+
+    def _on_damage(self, error: MkvError, cursor: Cursor) -> None:
+        skipped = cursor.skip_damage()
+        self.skipped_total += skipped
+        self._media_is_damaged = True
+        action = "skipping it" if skipped else "reading it again"
+        self._tell(f"The media of stream {self._name} is damaged, {action}: {error}")
+
+    async def _on_trouble(self, error: Exception) -> None:
+        """Raises PermanentFailure if no retry heals it."""
+        failure = failures.permanent(error, self._name)
+        # A client that has worked and is denied now has credentials that ran out: get new ones.
+        expired = failures.is_denied(error) and self._connection.has_served
+        if failure is not None and not expired:
+            raise failure from error
+        await self._connection.drop()
+        self._tell(failures.words(error))
+
+    def _tell(self, text: str) -> None:
+        """Report what is wrong, once; "" when it is well again."""
+        if text != self._told:
+            self._told = text
+            if text:
+                log.warning("%s", text)
+            self._report(text)

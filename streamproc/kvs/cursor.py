@@ -24,6 +24,7 @@ class Cursor:
         self.position = position
         self._open: Fragment | None = None
         self._complete: Fragment | None = None
+        self._cut = ""  # the number of the fragment that ended incomplete just now
         self._damaged: str | None = None  # the fragment that was damaged last time, "" if unknown
 
     def selector(self) -> dict[str, Any]:
@@ -41,17 +42,17 @@ class Cursor:
         match event:
             case FragmentStarted(fragment):
                 self._start(fragment)
-            case FragmentEnded(complete=True) if self._open is not None:
-                self._complete, self._damaged = self._open, None
-                if self._open.number:
-                    self.position = AfterFragment(self._open.number)
+            case FragmentEnded(number, complete=True):
+                self._complete, self._open, self._damaged = self._open, None, None
+                if number:
+                    self.position = AfterFragment(number)
+            case FragmentEnded(number):
+                self._cut, self._open = number, None
             case FragmentFailed(number):
                 self._fail(number)
-        if isinstance(event, FragmentEnded):
-            self._open = None
 
     def _start(self, fragment: Fragment) -> None:
-        self._open = fragment
+        self._open, self._cut = fragment, ""
         # Now is over once it has begun: if this fragment is cut, it is to be read again.
         if self.position is StartAt.NOW and fragment.server_timestamp is not None:
             self.position = FromServerTime(fragment.server_timestamp)
@@ -70,22 +71,20 @@ class Cursor:
         """
         if isinstance(self.position, AfterFragment):
             done = self._complete
-            known = done is not None and done.number == self.position.number
-            self.position = (
-                FromServerTime(done.server_timestamp)
-                if known and done is not None and done.server_timestamp is not None
-                else StartAt.EARLIEST
-            )
+            if done is None or done.server_timestamp is None:
+                self.position = StartAt.EARLIEST
+            else:
+                self.position = FromServerTime(done.server_timestamp)
 
-    def skip_damage(self, number: str) -> bool:
-        """A fragment was damaged: read it again, or skip it if this is the second time.
+    def skip_damage(self) -> bool:
+        """The media broke: read the fragment again, or skip it if this is the second time.
 
-        number is "" where the damage hides the number. Then there is nothing to go on behind,
-        and reading goes on live. Returns whether something was skipped.
+        Where the damage hides the fragment's number there is nothing to go on behind, and
+        reading goes on live. Returns whether something was skipped.
         """
-        if self._damaged != number:
-            self._damaged = number
+        if self._damaged != self._cut:
+            self._damaged = self._cut
             return False
         self._damaged = None
-        self.position = AfterFragment(number) if number else StartAt.NOW
+        self.position = AfterFragment(self._cut) if self._cut else StartAt.NOW
         return True

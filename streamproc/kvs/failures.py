@@ -6,9 +6,9 @@ The messages of permanent failures are those that Rekognition documents for a pr
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from streamproc.errors import ConfigError, MkvError, PermanentFailure
+from streamproc.errors import ConfigError, PermanentFailure
 
-TROUBLE = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, MkvError, ConfigError)
+TROUBLE = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, ConfigError)
 """Everything that may go wrong between us and the service. TimeoutError is an OSError."""
 
 _DENIED = {
@@ -49,7 +49,7 @@ def permanent(error: Exception, stream_name: str) -> PermanentFailure | None:
     return None
 
 
-def key_failure(error_id: int | None, error_code: str, stream_name: str) -> PermanentFailure | None:
+def of_key(error_id: int | None, error_code: str, stream_name: str) -> PermanentFailure | None:
     """An error document that says that the stream cannot be decrypted."""
     if error_id not in _KEY_ERRORS:
         return None
@@ -71,18 +71,20 @@ def is_missing(error: ClientError) -> bool:
     )
 
 
+def is_invalid_argument(error: Exception) -> bool:
+    return isinstance(error, ClientError) and code(error) == "InvalidArgumentException"
+
+
 def code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def words(error: Exception, stream_name: str) -> str:
+def words(error: Exception) -> str:
     """One line for a status message, while the same thing is tried again."""
-    if isinstance(error, MkvError):
-        return f"The media of stream {stream_name} is damaged and is read again: {error}"
     if isinstance(error, ClientError):
         message = error.response.get("Error", {}).get("Message", "")
         return f"Kinesis Video answers {code(error)}, trying again: {message}".rstrip(": ")
-    return f"The connection to Kinesis Video is broken, trying again: {error or type(error)}"
+    return f"The connection to Kinesis Video broke, trying again: {str(error) or repr(error)}"
 
 
 def _status(error: ClientError) -> int:

@@ -149,6 +149,8 @@ class ScriptedWorld:
         self.open = 0  # parts that are open at present
         self.gate = asyncio.Event()  # opening waits while it is clear
         self.gate.set()
+        self.closing = asyncio.Event()  # closing waits while it is clear
+        self.closing.set()
         self.reports: dict[Part, Report] = {}
         self.analysed = asyncio.Event()  # analysis waits while it is clear
         self.analysed.set()
@@ -208,4 +210,5 @@ class ScriptedWorld:
         try:
             yield
         finally:
+            await self.closing.wait()
             self.open -= 1

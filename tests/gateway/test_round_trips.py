@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aiohttp import web
 from botocore.config import Config
 
+from streamproc.gateway.app import build_app
 from streamproc.gateway.dispatch import RequestContext, Service
 
 Serve = Callable[..., Awaitable[str]]
@@ -273,3 +275,23 @@ async def test_options_and_head_are_answered(url: str, fetch: Fetch) -> None:
     head = await fetch("HEAD", url)
     assert head.status == 404
     assert head.headers["x-amzn-RequestId"]
+
+
+async def test_routes_of_others_come_first_and_take_nothing_else_away(
+    seen: Seen, fetch: Fetch
+) -> None:
+    async def console(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    app = build_app(
+        [rekognition.bind(seen)], account_id="0" * 12, region="us-east-1", request_bytes_max=1000
+    )
+    app.router.add_get("/", console)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    headers = {"X-Amz-Target": "RekognitionService.DescribeCollection"}
+    assert (await fetch("GET", url)).body == b"hello"
+    assert (await fetch("POST", url, json={"CollectionId": "c"}, headers=headers)).status == 200
+    await runner.cleanup()

@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
-from botocore.auth import EMPTY_SHA256_HASH, S3SigV4Auth, SigV4Auth, SigV4QueryAuth
+from aiohttp.test_utils import make_mocked_request
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from streamproc.gateway.app import build_app
 from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.errors import BodyCut, ResourceNotFound
+from streamproc.gateway.streams import StreamSender
 
 Serve = Callable[..., Awaitable[str]]
 Fetch = Callable[..., Awaitable[Any]]
@@ -236,19 +238,15 @@ async def test_members_in_headers_are_validated_too(
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret")
 
 
-def signed_in_header(url: str, payload_hash: str | None) -> tuple[str, dict[str, str]]:
-    request = AWSRequest("POST", f"{url}/putMedia", headers=dict(HEADERS))
-    if payload_hash is None:
-        SigV4Auth(CREDENTIALS, "kinesisvideo", "eu-central-1").add_auth(request)
-        assert EMPTY_SHA256_HASH  # what the C SDK signs, and botocore for a body it has not
-    else:
-        request.headers["X-Amz-Content-SHA256"] = payload_hash
-        S3SigV4Auth(CREDENTIALS, "kinesisvideo", "eu-central-1").add_auth(request)
+def signed_in_header(url: str, **headers: str) -> tuple[str, dict[str, str]]:
+    """Without further headers, botocore signs a body it has not as an empty one."""
+    request = AWSRequest("POST", f"{url}/putMedia", headers=HEADERS | headers)
+    SigV4Auth(CREDENTIALS, "kinesisvideo", "eu-central-1").add_auth(request)
     return request.url, dict(request.headers)
 
 
 def signed_in_query(url: str) -> tuple[str, dict[str, str]]:
-    request = AWSRequest("POST", f"{url}/putMedia", headers=dict(HEADERS))
+    request = AWSRequest("POST", f"{url}/putMedia", headers=HEADERS)
     SigV4QueryAuth(CREDENTIALS, "kinesisvideo", "eu-central-1").add_auth(request)
     return request.url, dict(request.headers)
 
@@ -256,8 +254,11 @@ def signed_in_query(url: str) -> tuple[str, dict[str, str]]:
 @pytest.mark.parametrize(
     "sign",
     [
-        pytest.param(lambda url: signed_in_header(url, None), id="C SDK: empty payload hash"),
-        pytest.param(lambda url: signed_in_header(url, "UNSIGNED-PAYLOAD"), id="Java, Python"),
+        pytest.param(signed_in_header, id="C SDK: hash of an empty body"),
+        pytest.param(
+            lambda url: signed_in_header(url, **{"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}),
+            id="Java and Python: unsigned payload",
+        ),
         pytest.param(signed_in_query, id="Go: presigned query"),
     ],
 )
@@ -398,3 +399,22 @@ async def test_cancellation_passes_through_and_is_no_failure(
         await streams.closed.wait()
         await runner.cleanup()
     assert "failed" not in caplog.text
+
+
+async def test_an_answer_is_closed_even_if_the_server_stopped_before_its_first_chunk() -> None:
+    class Answer:
+        closed = False
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise AssertionError("nobody should ask")
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    sender, answer = StreamSender(), Answer()
+    await sender.stop()
+    await sender.send(make_mocked_request("POST", "/getMedia"), web.StreamResponse(), answer)
+    assert answer.closed

@@ -340,7 +340,11 @@ async def test_hopelessly_behind_it_jumps_to_live_and_says_so(
     running: Callable[..., Any], camera: Camera
 ) -> None:
     relieved = threading.Event()
-    world = ScriptedWorld(FakeEngine(before=lambda _: relieved.wait(0.15) and None))
+
+    def slowly(_: object) -> None:
+        relieved.wait(0.15)
+
+    world = ScriptedWorld(FakeEngine(before=slowly))
     settings = {"analysis_fps": 10.0, "analysis_fps_min": 10.0, "lag_max_s": 0.3}
     async with running(world, frames_queued_max=1, **settings) as bench:
         await bench.film(*camera(5))

@@ -111,7 +111,7 @@ class Archive:
     async def sweep(self) -> None:
         """Forget what the limits no longer keep; delete segments that hold nothing else."""
         async with self._writing:
-            if not self._is_gone:
+            if self._kept and not self._is_gone:
                 await self._expire()
 
     async def remove(self) -> None:

@@ -83,6 +83,7 @@ class ProducerSession:
         self._is_whole = False  # the open fragment's Cluster is closed
         # What an acknowledgement without a fragment of its own refers to: timecode and number.
         self._at: tuple[int | None, str | None] = (None, None)
+        self._receiving: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._refused: Refused | None = None  # while keeping
         self._began = self._heard = clock.monotonic()
@@ -99,13 +100,13 @@ class ProducerSession:
             await asyncio.wait({running})
 
     async def _run(self) -> None:
-        receiving = asyncio.create_task(self._receive())
-        watching = asyncio.create_task(self._watch(receiving))
+        receiving = self._receiving = asyncio.create_task(self._receive())
+        watching = asyncio.create_task(self._watch())
         try:
             await asyncio.wait({receiving})
             self._settle()
             await self._kept()
-            if not receiving.cancelled():  # silence cancels it
+            if not receiving.cancelled():  # silence and a failing archive cancel it
                 await receiving
         except BodyCut:
             log.info("stream %s: a producer left in the middle", self._stream.info.name)
@@ -135,16 +136,14 @@ class ProducerSession:
         self._finish()
 
     async def _take(self, piece: Piece) -> None:
-        if self._refused is not None:
-            raise self._refused
         match piece:
             case Header():
                 self._rules.begin_session(piece.tracks, piece.timecode_scale_ns)
                 self._header = piece.data
                 self._timing = Timing(self._timing.start_ms, piece.timecode_scale_ns)
             case ClusterOpened():
+                await self._kept()  # the fragment before this one: memory holds two at most
                 self._finish()
-                await self._kept()
                 await self._begin(piece.timecode)
             case ClusterData() | Trailing():
                 self._append(piece.data)
@@ -189,9 +188,16 @@ class ProducerSession:
             raise
         self._tell(AckEvent.RECEIVED, fragment)
         storing = self._stream.finish(fragment, length_ms)
-        self._keeping = asyncio.create_task(self._keep(fragment, storing))
+        self._keeping = asyncio.create_task(self._keep(fragment, storing, self._keeping))
 
-    async def _keep(self, fragment: LiveFragment, storing: asyncio.Task[bool]) -> None:
+    async def _keep(
+        self,
+        fragment: LiveFragment,
+        storing: asyncio.Task[bool],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
         try:
             if await asyncio.shield(storing):  # the fragment outlives its session
                 self._tell(AckEvent.PERSISTED, fragment)
@@ -204,11 +210,12 @@ class ProducerSession:
                 f"Fragment {fragment.number} could not be stored ({error}); is the disk full?",
             )
         self._at = (fragment.timecode, fragment.number)
+        self._stop()
 
     async def _kept(self) -> None:
-        """Wait for the archive: at most one whole fragment per session is in memory."""
+        """Return once every whole fragment is stored. Raises Refused if one could not be."""
         if self._keeping is not None:
-            await self._keeping
+            await asyncio.wait({self._keeping})
         if self._refused is not None:
             raise self._refused
 
@@ -221,16 +228,21 @@ class ProducerSession:
             self._stream.cut(self._fragment)
             self._fragment = None
 
-    async def _watch(self, receiving: asyncio.Task[None]) -> None:
+    async def _watch(self) -> None:
         """Say so while nothing arrives, and end a session that is silent for too long."""
         while True:
             await self._clock.sleep(IDLE_ACK_S)
             silent_s = self._clock.monotonic() - self._heard
             if silent_s >= IDLE_S_MAX:
-                receiving.cancel()
+                self._stop()
                 return
             if silent_s >= IDLE_ACK_S and self._wants_acks:
                 self._acks.put(encode_ack(AckEvent.IDLE, timecode=self._at[0]))
+
+    def _stop(self) -> None:
+        """Take no more of the body."""
+        if self._receiving is not None:
+            self._receiving.cancel()
 
     def _tell(self, event: AckEvent, fragment: LiveFragment) -> None:
         if self._wants_acks:

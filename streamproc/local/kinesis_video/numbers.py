@@ -52,7 +52,7 @@ class NumberSequence:
         self._blocks = blocks
         self._next = blocks * BLOCK + 1
         self._bits = bits
-        self.last = fragment_number(blocks * BLOCK, 0)
+        self.last = before(fragment_number(self._next, 0))
         """No later number is at or below this one."""
 
     @property

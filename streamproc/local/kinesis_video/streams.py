@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from streamproc.clock import Clock
 from streamproc.config import VideoConfig
 from streamproc.db import Database
@@ -134,7 +136,7 @@ class VideoStreams:
             await self.clock.sleep(SWEEP_S)
             try:
                 await self.sweep()
-            except OSError as error:
+            except (OSError, SQLAlchemyError) as error:
                 log.warning("the video archive could not be swept, trying again: %s", error)
 
     async def _add(self, info: StreamInfo, blocks: int) -> VideoStream:

@@ -29,6 +29,7 @@ from streamproc.mkv.splitter import (
 from streamproc.mkv.writer import MkvWriter
 from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, Track, TrackKind
 
+SESSION = get_session()  # keeps the models it has loaded
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
 PATIENCE_S = 10.0  # far above what anything here takes; running into it is a failure
@@ -112,6 +113,10 @@ class Producer:
         for chunk in data:
             self._out.put_nowait(chunk)
 
+    async def sent(self) -> None:
+        """Return once everything was taken up by the connection."""
+        await eventually(self._out.empty)
+
     def end(self) -> None:
         self._out.put_nowait(None)
 
@@ -148,7 +153,7 @@ class Follower:
         self._payload = payload
         self._parser = FragmentParser()
         self._events: list[MediaEvent] = []
-        self.raw = b""
+        self.raw = bytearray()
 
     async def read(self) -> bytes:
         """What has arrived, b"" at the end."""
@@ -277,7 +282,7 @@ class VideoService:
         self, name: str = "cam", start: str = "NOW", **selector: Any
     ) -> AsyncIterator[Follower]:
         options = {"endpoint_url": self.url, "region_name": REGION, **CREDENTIALS}
-        async with get_session().create_client("kinesis-video-media", **options) as client:
+        async with SESSION.create_client("kinesis-video-media", **options) as client:
             answer = await client.get_media(
                 StreamName=name, StartSelector={"StartSelectorType": start, **selector}
             )
@@ -311,7 +316,7 @@ class VideoService:
         return body
 
 
-def events_of(body: bytes) -> list[MediaEvent]:
+def events_of(body: bytes | bytearray) -> list[MediaEvent]:
     parser = FragmentParser()
     return [*parser.feed(body), *parser.close()]
 

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from streamproc.clock import FakeClock
 from streamproc.config import VideoConfig
+from streamproc.local.kinesis_video.follow import document
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
 from tests.local.kinesis_video.support import (
     END_OF_FRAGMENT,
@@ -199,11 +200,23 @@ async def test_a_reader_that_falls_behind_goes_on_from_disk(video: VideoService)
     await video.create()
     stream = video.streams.find("us-east-1", "cam")
     assert stream is not None
-    large = [cluster(second * 1000, size=400_000) for second in range(10)]
+    fragment = await stream.begin(HEADER, timecode=0, producer_ms=0)
+    fragment.data += b"half of a Cluster "
+    chunks = document(stream, fragment)
+    opening = await anext(chunks)
+    fragment.data += b"and its other half"
+    await stream.finish(fragment, length_ms=1000)
+    assert not fragment.data
+    rest = [chunk async for chunk in chunks]
+    assert (opening + b"".join(rest)).endswith(b"half of a Cluster and its other half")
+
+
+async def test_a_slow_reader_misses_nothing(video: VideoService) -> None:
+    await video.create()
+    large = [cluster(second * 1000, size=400_000) for second in range(6)]
     async with video.follow(start="EARLIEST") as follower:
-        await video.push(HEADER, *large)  # 16 MB, while the follower reads nothing
-        await eventually(lambda: not stream._live)
-        assert len(await follower.numbers(10)) == 10
+        numbers = await video.push(HEADER, *large)  # 10 MB, while the follower reads nothing
+        assert await follower.numbers(6) == numbers
     assert all(follower.raw.count(data) == 1 for data in large)
 
 

@@ -73,6 +73,15 @@ def test_any_decimal_has_its_place_in_the_order_of_numbers(digits: str) -> None:
     assert (comparable(digits) < number) == (int(digits) < int(number))
 
 
+def test_what_comes_after_a_restart_stands_behind_a_full_block() -> None:
+    disk = [0]
+    numbers = NumberSequence(0)
+    numbers.start_session()
+    issued = [take(numbers, disk, server_ms=2**42) for _ in range(1000)]
+    restarted = NumberSequence(disk[0])
+    assert issued[-1] < restarted.last < take(restarted, disk)
+
+
 def test_before_is_the_neighbour_below() -> None:
     number = fragment_number(5, 1_700_000_000_000, 7)
     assert int(before(number)) == int(number) - 1

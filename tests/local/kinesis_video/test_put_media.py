@@ -132,7 +132,7 @@ async def test_a_session_at_its_limit_ends_between_two_fragments(
         for _ in range(7):
             await fake_clock.advance(9)
             producer.send(MKV.block(1, 300, False, b"more"))
-            await eventually(lambda: producer._out.empty())
+            await producer.sent()
         producer.send(cluster(63_000))
         acks = await producer.rest()
     assert acks[-1] == {
