@@ -24,7 +24,8 @@ from streamproc.errors import ConfigError
 class TableConfig(BaseModel):
     """One TOML table. An unknown key is an error, not a surprise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Defaults are validated like the rest: ~ must expand in them too.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class ServerConfig(TableConfig):

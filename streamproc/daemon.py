@@ -105,7 +105,7 @@ async def serving(config: Config) -> AsyncIterator[str]:
             region=config.server.region,
             request_bytes_max=config.server.request_bytes_max,
         )
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiohttp import ClientPayloadError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from streamproc import errors
@@ -97,11 +98,11 @@ class PictureSource:
                 answer = await s3.get_object(**key)
                 async with answer["Body"] as body:
                     data = bytearray()
-                    _bounded(answer["ContentLength"], self._bytes_max, where)
+                    _bounded(answer.get("ContentLength", 0), self._bytes_max, where)
                     async for chunk in body.iter_chunks(_CHUNK_BYTES):
                         data += chunk
                         _bounded(len(data), self._bytes_max, where)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ClientPayloadError) as error:
             raise InvalidS3Object(
                 "Unable to get object metadata from S3. Check object key, region and/or access "
                 f"permissions. {where}: {error}"

@@ -46,7 +46,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("demo-output"),
 ) -> None:
     """Watch it recognise faces: no account, no GPU, about half a minute."""
-    from streamproc.engines.packs import choose_engine
+    from streamproc.engines.choice import choose_engine
 
     console = Console()
     choice = choose_engine(engine, pack, accept_license=accept_license)

@@ -4,6 +4,7 @@ All or nothing: a pack is downloaded beside its place, checked, and moved there 
 Knows HTTP, archives and folders; asks nobody about licences, its caller has.
 """
 
+import http.client
 import shutil
 import tempfile
 import urllib.error
@@ -24,6 +25,8 @@ _CHUNK_BYTES = 1024 * 1024
 Progress: TypeAlias = Callable[[int, int], None]
 """Told the bytes that have arrived and the bytes to come (0 if unknown)."""
 
+Response: TypeAlias = http.client.HTTPResponse
+
 
 def install_pack(name: str, models_dir: Path, progress: Progress, *, force: bool = False) -> Path:
     """Download a known pack, check it, and put it in place in one step; returns its folder.
@@ -37,20 +40,21 @@ def install_pack(name: str, models_dir: Path, progress: Progress, *, force: bool
     target = models_folder(models_dir) / name
     if target.exists() and not force:
         raise EngineError(f"{target} exists already; --force replaces it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as scratch:
-            fresh = Path(scratch) / name
-            fresh.mkdir()
-            archive = Path(scratch) / "pack.zip"
-            _download(_url(name), archive, progress)
-            _unpack(archive, fresh)
-            require_whole(fresh)
-            if target.exists():
-                shutil.rmtree(target)
-            fresh.replace(target)
-    except OSError as error:
-        raise EngineError(f"pack {name} cannot be stored in {target.parent}: {error}") from None
+    with _connected(_url(name)) as response:  # before anything is written
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as scratch:
+                fresh = Path(scratch) / name
+                fresh.mkdir()
+                archive = Path(scratch) / "pack.zip"
+                _receive(response, archive, progress)
+                _unpack(archive, fresh)
+                require_whole(fresh)
+                if target.exists():
+                    shutil.rmtree(target)
+                fresh.replace(target)
+        except OSError as error:
+            raise EngineError(f"pack {name} cannot be stored in {target}: {error}") from None
     return target
 
 
@@ -60,26 +64,40 @@ def _url(name: str) -> str:
     return str(model_zoo_download_url(f"{name}.zip"))
 
 
-def _download(url: str, target: Path, progress: Progress) -> None:
+def _connected(url: str) -> Response:
     # InsightFace's own download waits for ever on a silent network and writes in place.
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
-            total = int(response.headers.get("content-length") or 0)
-            done = 0
-            with target.open("wb") as file:
-                while chunk := response.read(_CHUNK_BYTES):
-                    file.write(chunk)
-                    progress(done := done + len(chunk), total)
+        response: Response = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         raise EngineError(f"{url} answered {error.code} {error.reason}") from None
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
+    except OSError as error:  # URLError, timeouts and resets are all of this class
         raise EngineError(
-            f"{url} cannot be reached ({reason}); connect this machine, or copy the pack's folder "
-            f"here and give it as --pack, or use --engine dlib"
+            f"{url} cannot be reached ({getattr(error, 'reason', error)}); connect this machine, "
+            f"or copy the pack's folder here and give it as --pack, or use --engine dlib"
         ) from None
+    return response
+
+
+def _receive(response: Response, archive: Path, progress: Progress) -> None:
+    total = int(response.headers.get("content-length") or 0)
+    done = 0
+    with archive.open("wb") as file:
+        while chunk := _read(response):
+            file.write(chunk)
+            progress(done := done + len(chunk), total)
     if total and done != total:
-        raise EngineError(f"{url} ended after {done} of {total} bytes; run the command again")
+        raise EngineError(
+            f"the download of {response.url} ended after {done} of {total} bytes; run it again"
+        )
+
+
+def _read(response: Response) -> bytes:
+    try:
+        return response.read(_CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise EngineError(
+            f"the download of {response.url} broke off ({error}); run it again"
+        ) from None
 
 
 def _unpack(archive: Path, folder: Path) -> None:

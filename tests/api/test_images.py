@@ -3,9 +3,11 @@
 import base64
 import json
 import struct
+import threading
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
 from typing import Any
 
@@ -242,6 +244,28 @@ def test_an_s3_that_does_not_answer_is_told(start_api: StartApi, bucket: Any) ->
     client = client_of(start_api(endpoints={"s3": "http://127.0.0.1:1"}))
     with pytest.raises(client.exceptions.InvalidS3ObjectException, match="Could not connect"):
         client.detect_faces(Image={"S3Object": {"Bucket": "photos", "Name": "ann.png"}})
+
+
+class HalfAnObject(BaseHTTPRequestHandler):
+    """An S3 that promises more bytes than it sends."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(painted()[:100])
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_an_object_that_s3_cuts_off_is_told(start_api: StartApi, bucket: Any) -> None:
+    with HTTPServer(("127.0.0.1", 0), HalfAnObject) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = client_of(start_api(endpoints={"s3": f"http://127.0.0.1:{server.server_port}"}))
+        with pytest.raises(client.exceptions.InvalidS3ObjectException, match=r"photos/ann\.png"):
+            client.detect_faces(Image={"S3Object": {"Bucket": "photos", "Name": "ann.png"}})
+        server.shutdown()
 
 
 def test_bytes_travel_as_base64(start_api: StartApi) -> None:

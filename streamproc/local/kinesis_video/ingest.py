@@ -127,10 +127,10 @@ class ProducerSession:
         self._stream.start_session()
         async for data in self._body:
             self._heard = self._clock.monotonic()
-            # An error behind good pieces comes with the next call: ask for it now.
-            for piece in (*self._splitter.feed(data), *self._splitter.feed(b"")):
+            for piece in self._splitter.feed(data):
                 await self._take(piece)
             self._stream.pulse.beat()
+            self._splitter.feed(b"")  # what broke behind good pieces is raised only now
         for piece in self._splitter.close():
             await self._take(piece)
         self._finish()

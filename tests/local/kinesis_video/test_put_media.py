@@ -6,6 +6,7 @@ import pytest
 
 from streamproc.clock import FakeClock
 from streamproc.config import VideoConfig
+from streamproc.mkv.ebml import Id, element
 from tests.local.kinesis_video.support import (
     AUDIO,
     END_OF_FRAGMENT,
@@ -191,3 +192,46 @@ async def test_media_against_the_rules_is_refused_by_name(
         error_id,
         code,
     )
+
+
+async def test_what_was_whole_before_the_fault_is_kept(video: VideoService) -> None:
+    """Two documents in one session, as who pushes a GetMedia recording unchanged sends them."""
+    await video.create()
+    async with video.produce() as producer:
+        producer.send(HEADER + cluster(0) + HEADER + cluster(1000))
+        acks = await producer.rest()
+    assert [ack["EventType"] for ack in acks] == ["BUFFERING", "RECEIVED", "PERSISTED", "ERROR"]
+    assert len(await video.list_fragments()) == 1
+
+
+async def test_a_cluster_that_states_its_size_is_whole_without_what_follows(
+    video: VideoService,
+) -> None:
+    await video.create()
+    blocks = MKV.block(1, 0, True, b"key frame")
+    sized = element(Id.CLUSTER, element(Id.TIMECODE, b"\x00"), blocks)
+    async with video.produce() as producer:
+        producer.send(HEADER, sized, sized[:20])
+        await producer.until("BUFFERING")
+        await producer.sent()
+    stream = video.streams.find("us-east-1", "cam")
+    assert stream is not None
+    await eventually(lambda: stream.producers.size == 0)
+    await stream.settle()
+    (fragment,) = await video.list_fragments()
+    assert fragment["FragmentSizeInBytes"] == len(sized)
+
+
+async def test_a_producer_that_reads_no_acknowledgement_is_not_held_up(
+    video: VideoService, boto_session: object
+) -> None:
+    await video.create(retention_hours=0)
+    async with video.produce() as producer:
+        producer.send(HEADER, *(cluster(at, frames=1, size=2) for at in range(5000)))
+        producer.end()
+        await producer.sent()
+        stream = video.streams.find("us-east-1", "cam")
+        assert stream is not None
+        await eventually(lambda: producer.response.content.total_bytes > 0)
+        acks = await producer.rest()
+    assert acks[-1]["FragmentTimecode"] == 4999

@@ -1,0 +1,125 @@
+"""streamproc doctor: what is installed, what would run, and what mends the rest."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streamproc import __version__
+from streamproc.config import Config, EngineConfig, load_config
+from streamproc.errors import StreamprocError
+
+_PACKAGES = ("av", "insightface", "onnxruntime", "faiss-cpu", "aiobotocore", "sqlalchemy")
+_OFFLINE = ("dlib-bin", "face_recognition_models")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    well: bool | None  # None: neither good nor bad, worth knowing
+    words: str
+
+
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="TOML file, as for serve.")] = None,
+    engine: Annotated[str | None, typer.Option(help="insightface or dlib, as for serve.")] = None,
+    pack: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+) -> None:
+    """Say what is installed and would run, and what mends the rest. Exit code 1 if the
+    configured engine cannot run."""
+    options = {"name": engine, "pack": pack}
+    chosen = {key: value for key, value in options.items() if value is not None}
+    settings = load_config(config, {"engine": chosen} if chosen else None)
+    console = Console()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    well = True
+    with console.status("Looking around …"):
+        for finding in examine(settings):
+            mark = {True: "[green]ok[/green]", False: "[red]no[/red]", None: ""}[finding.well]
+            table.add_row(finding.what, mark, escape(finding.words))
+            if finding.what == "engine":
+                well = bool(finding.well)
+    console.print(table)
+    raise typer.Exit(0 if well else 1)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Everything worth saying, the configured engine as "engine"."""
+    yield Finding("streamproc", None, f"{__version__}, {sys.prefix}")
+    yield Finding("python", None, f"{platform.python_version()} on {platform.platform()}")
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("cores", None, str(cores))
+    yield from _packages()
+    yield _providers()
+    yield from _engines(config.engine)
+    yield _data_dir(config.storage.data_dir)
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _PACKAGES:
+        found = _version(name)
+        words = found or "missing; run: pip install --upgrade streamproc"
+        yield Finding(name, found is not None, words)
+    for name in _OFFLINE:
+        found = _version(name)
+        words = found or "missing; engine dlib needs it; run: pip install 'streamproc[offline]'"
+        yield Finding(name, True if found else None, words)
+
+
+def _version(name: str) -> str | None:
+    for distribution in (name, f"{name}-gpu"):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _providers() -> Finding:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Finding("providers", False, f"{error}; run: pip install onnxruntime")
+    return Finding("providers", None, ", ".join(onnxruntime.get_available_providers()))
+
+
+def _engines(config: EngineConfig) -> Iterator[Finding]:
+    yield _engine("engine", config)
+    other: Any = "dlib" if config.name == "insightface" else "insightface"
+    yield _engine(f"or {other}", config.model_copy(update={"name": other}))
+
+
+def _engine(what: str, config: EngineConfig) -> Finding:
+    from streamproc.engines.load import load_engine
+
+    label = f"{config.name}, pack {config.pack}" if config.name == "insightface" else "dlib"
+    try:
+        info = load_engine(config).info
+    except StreamprocError as error:
+        return Finding(what, False if what == "engine" else None, f"{label}: {error}")
+    words = (
+        f"{label} on {', '.join(info.providers)}; {info.dimension} dimensions, model version "
+        f"{info.model_version}, Similarity {info.calibration}; {info.licence}"
+    )
+    if info.calibration == "guessed":
+        words += "; nobody measured these weights, see docs/similarity.md"
+    return Finding(what, True, words)
+
+
+def _data_dir(folder: Path) -> Finding:
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return Finding("data", False, f"{nearest} is not writable; give another --data-dir")
+    return Finding("data", True, str(folder))
