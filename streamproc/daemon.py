@@ -63,9 +63,14 @@ async def serving(config: Config) -> AsyncIterator[str]:
         stack.push_async_callback(scheduler.aclose)
         clients = AwsClients(config.endpoints, config.aws, local_url)
         collections = await CollectionService.open(
-            folder / "collections.db", engine.info, engine.similarity, engine.cosine,
-            account_id, clock,
-        )  # fmt: skip
+            folder / "collections.db",
+            engine.info,
+            engine.similarity,
+            engine.cosine,
+            account_id,
+            clock,
+            index_bytes_max=config.faces.index_bytes_max,
+        )
         stack.push_async_callback(collections.aclose)
         tags = await TagStore.open(folder / "tags.db", config.processors.tags_max)
         stack.push_async_callback(tags.aclose)

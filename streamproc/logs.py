@@ -45,6 +45,8 @@ def configure_logging(config: LoggingConfig) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("streamproc").setLevel(config.level)
+    # What a library warns of (a picture with broken EXIF, say) is a line like any other.
+    logging.captureWarnings(True)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

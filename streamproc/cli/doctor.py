@@ -108,7 +108,7 @@ def _engine(what: str, config: EngineConfig) -> Finding:
     try:
         info = load_engine(config).info
     except StreamprocError as error:
-        return Finding(what, False if what == "engine" else None, f"{label}: {error}")
+        return Finding(what, False if what == "engine" else None, f"{config.name}: {error}")
     words = (
         f"{label} on {', '.join(info.providers)}; {info.dimension} dimensions, model version "
         f"{info.model_version}, Similarity {info.calibration}; {info.licence}"

@@ -1,10 +1,10 @@
-"""From a file to what a producer sends: a PutMedia body, packet by packet, as time goes by.
+"""From a file to what a producer sends: PutMedia bodies, packet by packet, as time goes by.
 
 Knows what a fragment of a Kinesis video stream has to be; nothing is transcoded. Knows
 nothing of HTTP.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamproc.clock import Clock
@@ -18,59 +18,92 @@ FRAGMENT_MS_MIN = 1_000
 FRAGMENT_MS_MAX = 10_000
 """Beyond this a fragment is cut between keyframes; the service refuses more than 20 s."""
 
+SESSION_S_MAX = 40 * 60
+"""The service ends a PutMedia after 45 minutes; Amazon's own producer begins anew after 40."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of a PutMedia body, and when they are due."""
+    """One packet as it travels in a PutMedia body."""
 
     due_s: float  # media time since the first packet
+    opens_fragment: bool
     data: bytes = field(repr=False)
 
 
 def remux(recording: Recording, start_timestamp: float, *, loop: bool = False) -> Iterator[Chunk]:
-    """The recording as one Matroska document with absolute timecodes.
+    """The recording as Clusters with absolute timecodes, without the document's header.
 
     start_timestamp is the wall-clock time of the first picture, in seconds. Every Cluster opens
-    on a keyframe and lasts 1 s or more, unless keyframes are over 10 s apart. A chunk is one
-    packet. B-frames stay in decode order, so a packet is due once every picture up to its own
-    could have been seen. With loop it never ends. Raises MediaError if there is no packet.
+    on a keyframe and lasts 1 s or more, unless keyframes are over 10 s apart. B-frames stay in
+    decode order, so a packet is due once every picture up to its own could have been seen.
+    With loop it never ends. Raises MediaError if there is no packet.
     """
     writer = MkvWriter()
-    head = writer.header([recording.track])
     timeline = _Timeline()
     start_ms = round(start_timestamp * 1000)
     cluster_ms: int | None = None
     for packet in _repeated(recording, loop=loop):
         at_ms = round(timeline.place(packet) * 1000)
         due_s = timeline.reached_s
+        head = b""
         if cluster_ms is None or _opens_cluster(packet, at_ms, due_s, cluster_ms):
             cluster_ms = at_ms
-            head += writer.cluster(start_ms + cluster_ms)
-        yield Chunk(
-            due_s, head + writer.block(1, at_ms - cluster_ms, packet.keyframe, packet.payload)
-        )
-        head = b""
+            head = writer.cluster(start_ms + cluster_ms)
+        block = writer.block(1, at_ms - cluster_ms, packet.keyframe, packet.payload)
+        yield Chunk(due_s, bool(head), head + block)
 
 
-async def paced(
-    chunks: Iterable[Chunk],
-    clock: Clock,
-    *,
-    fast: bool = False,
-    progress: Callable[[float], None] | None = None,
-) -> AsyncIterator[bytes]:
-    """The chunks' bytes, each as soon as it is due; or at once if fast.
+class Broadcast:
+    """A recording on its way to a stream, in as many PutMedia sessions as that takes.
 
-    progress is told the media time in seconds that has been sent.
+        while not broadcast.is_over:
+            await put_media(endpoint_url, stream, broadcast.session(), ...)
+
+    fast sends without waiting for the time to come. progress is told the media time, in seconds,
+    that has been sent. A recording that turns out damaged ends early; its damage says so.
     """
-    started = clock.monotonic()
-    for chunk in chunks:
-        wait_s = 0.0 if fast else started + chunk.due_s - clock.monotonic()
-        # Even if nothing is to be waited for, acknowledgements want their turn.
-        await clock.sleep(max(0.0, wait_s))
-        yield chunk.data
-        if progress is not None:
-            progress(chunk.due_s)
+
+    def __init__(
+        self,
+        recording: Recording,
+        clock: Clock,
+        *,
+        fast: bool = False,
+        loop: bool = False,
+        progress: Callable[[float], None] | None = None,
+        session_s_max: float = SESSION_S_MAX,
+    ) -> None:
+        """Raises MediaError if the recording holds no packet."""
+        self._header = MkvWriter().header([recording.track])
+        self._chunks = remux(recording, clock.now(), loop=loop)
+        self._next = next(self._chunks, None)
+        self._clock = clock
+        self._fast = fast
+        self._progress = progress
+        self._session_s_max = session_s_max
+        self._started = clock.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return self._next is None
+
+    async def session(self) -> AsyncIterator[bytes]:
+        """The body of the next PutMedia: one Matroska document, each packet when it is due."""
+        head = self._header
+        first = self._next
+        while (chunk := self._next) is not None and first is not None:
+            length_s = chunk.due_s - first.due_s
+            if chunk.opens_fragment and length_s >= self._session_s_max:
+                return
+            wait_s = 0.0 if self._fast else self._started + chunk.due_s - self._clock.monotonic()
+            # Even if nothing is to be waited for, acknowledgements want their turn.
+            await self._clock.sleep(max(0.0, wait_s))
+            yield head + chunk.data
+            head = b""
+            if self._progress is not None:
+                self._progress(chunk.due_s)
+            self._next = next(self._chunks, None)
 
 
 class _Timeline:
@@ -82,7 +115,7 @@ class _Timeline:
         self._shift_s: float | None = None
 
     def place(self, packet: CodedPacket) -> float:
-        """Seconds since the first packet. Steps back between B-frames, may begin below 0."""
+        """Seconds since the first packet. Steps back between B-frames, below 0 even."""
         if self._shift_s is None or (
             # Only a clock that was set, or a new round of a loop, takes a keyframe back.
             packet.keyframe and packet.pts_s + self._shift_s <= self.reached_s

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from streamproc.clock import FakeClock
-from streamproc.decode.decoder import VideoDecoder
+from streamproc.decode.decoder import Picture, VideoDecoder
 from streamproc.errors import MediaError, UnsupportedCodec
 from streamproc.kvs.recording import Recording
-from streamproc.kvs.remux import Chunk, paced, remux
+from streamproc.kvs.remux import Broadcast, Chunk, remux
 from streamproc.mkv import nal
 from streamproc.mkv.fragments import FragmentParser
-from streamproc.model.media import FragmentStarted, MediaEvent, Packet
+from streamproc.mkv.writer import MkvWriter
+from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, Packet
 from tests.decode.clips import Clip, Shown, checksum, film, parameter_sets, take_apart
 
 START_S = 1_700_000_000.0
@@ -30,16 +31,24 @@ def recording(folder: Path, clip: Clip, name: str = "film.mkv") -> Recording:
     return Recording(path)
 
 
-def read(chunks: Iterable[Chunk]) -> list[MediaEvent]:
+def read(source: Recording) -> list[MediaEvent]:
+    return parse(source, remux(source, START_S))
+
+
+def parse(source: Recording, chunks: Iterable[Chunk]) -> list[MediaEvent]:
     parser = FragmentParser()
-    events = [event for chunk in chunks for event in parser.feed(chunk.data)]
+    events = parser.feed(MkvWriter().header([source.track]))
+    events += [event for chunk in chunks for event in parser.feed(chunk.data)]
     return events + parser.close()
 
 
 def shown(events: Iterable[MediaEvent]) -> tuple[Shown, ...]:
     decoder = VideoDecoder()
     pictures = [picture for event in events for picture in decoder.feed(event)]
-    pictures += decoder.flush()
+    return checksums([*pictures, *decoder.flush()])
+
+
+def checksums(pictures: Iterable[Picture]) -> tuple[Shown, ...]:
     return tuple(
         (round((picture.timestamp - START_S) * 1000), checksum(picture.image()))
         for picture in pictures
@@ -73,7 +82,7 @@ def test_every_frame_arrives_as_it_was(
 ) -> None:
     clip = film(encoder, container=container, b_frames=b_frames, frames=100)
     source = recording(tmp_path, clip)
-    events = read(remux(source, START_S))
+    events = read(source)
     assert shown(events) == from_zero(clip)
     assert source.damage == ""
     assert source.duration_s == pytest.approx(4, abs=0.1)
@@ -81,7 +90,7 @@ def test_every_frame_arrives_as_it_was(
 
 @pytest.mark.parametrize("encoder", ["libx264", "libx265"])
 def test_a_transport_stream_leaves_as_matroska_wants_it(tmp_path: Path, encoder: str) -> None:
-    events = read(remux(recording(tmp_path, film(encoder, container="mpegts")), START_S))
+    events = read(recording(tmp_path, film(encoder, container="mpegts")))
     [track] = started(events)[0].fragment.tracks
     assert not nal.is_annex_b(track.codec_private)
     assert (track.width, track.height) == (160, 120)
@@ -95,12 +104,12 @@ def test_a_bare_elementary_stream_is_timed_by_its_frame_rate(tmp_path: Path) -> 
     )
     path = tmp_path / "film.h264"
     path.write_bytes(nal.with_start_codes(parameter_sets(clip.track)) + body)
-    assert shown(read(remux(Recording(path), START_S))) == clip.shown
+    assert shown(read(Recording(path))) == clip.shown
 
 
 def test_fragments_open_on_keyframes_a_second_or_more_apart(tmp_path: Path) -> None:
     clip = film(frames=200, keyframe_every=10, b_frames=2)  # a keyframe every 0.4 s
-    events = read(remux(recording(tmp_path, clip), START_S))
+    events = read(recording(tmp_path, clip))
     timecodes = [event.fragment.timecode_ns / 1e9 - START_S for event in started(events)]
     assert timecodes == pytest.approx([0, 1.2, 2.4, 3.6, 4.8, 6.0, 7.2])
     for event, following in pairwise(events):
@@ -111,7 +120,7 @@ def test_fragments_open_on_keyframes_a_second_or_more_apart(tmp_path: Path) -> N
 
 def test_a_long_way_between_keyframes_is_cut_without_losing_a_frame(tmp_path: Path) -> None:
     clip = film(frames=400, keyframe_every=390, b_frames=2)  # keyframes at 0 and 15.6 s
-    events = read(remux(recording(tmp_path, clip), START_S))
+    events = read(recording(tmp_path, clip))
     timecodes = [event.fragment.timecode_ns for event in started(events)]
     lengths = [(b - a) / 1e9 for a, b in pairwise(timecodes)]
     assert max(lengths) < 11
@@ -120,9 +129,10 @@ def test_a_long_way_between_keyframes_is_cut_without_losing_a_frame(tmp_path: Pa
 
 def test_a_loop_goes_on_without_a_seam(tmp_path: Path) -> None:
     clip = film(b_frames=2)  # 1.6 s
-    chunks = islice(remux(recording(tmp_path, clip), START_S, loop=True), 120)
+    source = recording(tmp_path, clip)
+    chunks = islice(remux(source, START_S, loop=True), 120)
     expected = [(at + 1600 * turn, sum_) for turn in range(3) for at, sum_ in clip.shown]
-    assert shown(read(chunks)) == tuple(expected)
+    assert shown(parse(source, chunks)) == tuple(expected)
 
 
 def test_a_packet_is_due_once_its_pictures_could_have_been_seen(tmp_path: Path) -> None:
@@ -136,27 +146,30 @@ async def test_real_time_is_kept(tmp_path: Path) -> None:
     clock = FakeClock()
     sent: list[float] = []
     told: list[float] = []
+    broadcast = Broadcast(recording(tmp_path, film()), clock, progress=told.append)
 
     async def send() -> None:
-        chunks = remux(recording(tmp_path, film()), START_S)
-        async for _ in paced(chunks, clock, progress=told.append):
+        async for _ in broadcast.session():
             sent.append(clock.monotonic())
 
     async with asyncio.TaskGroup() as group:
         group.create_task(send())
         await clock.advance(1.0)
         assert len(sent) == 26  # 0 to 1 s at 25 a second
+        assert not broadcast.is_over
         await clock.advance(10)
+    assert broadcast.is_over
     assert sent == pytest.approx([number / 25 for number in range(40)])
     assert told == sent
 
 
-async def test_fast_waits_for_nothing_but_lets_others_run(tmp_path: Path) -> None:
-    class Idle(FakeClock):
-        async def sleep(self, seconds: float) -> None:
-            assert seconds == 0
-            await asyncio.sleep(0)
+class Idle(FakeClock):
+    async def sleep(self, seconds: float) -> None:
+        assert seconds == 0
+        await asyncio.sleep(0)
 
+
+async def test_fast_waits_for_nothing_but_lets_others_run(tmp_path: Path) -> None:
     others = 0
 
     async def other() -> None:
@@ -166,10 +179,30 @@ async def test_fast_waits_for_nothing_but_lets_others_run(tmp_path: Path) -> Non
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    chunks = remux(recording(tmp_path, film()), START_S)
-    assert len([data async for data in paced(chunks, Idle(), fast=True)]) == 40
+    broadcast = Broadcast(recording(tmp_path, film()), Idle(), fast=True)
+    assert len([data async for data in broadcast.session()]) == 40
     task.cancel()
     assert others >= 40
+
+
+async def test_a_long_broadcast_takes_several_sessions(tmp_path: Path) -> None:
+    clip = film(frames=200, keyframe_every=10, b_frames=2)
+    source = recording(tmp_path, clip)
+    broadcast = Broadcast(source, Idle(START_S), fast=True, session_s_max=3)
+    decoder = VideoDecoder()
+    pictures = []
+    sessions = 0
+    while not broadcast.is_over:
+        sessions += 1
+        parser = FragmentParser()  # each session is a document of its own
+        async for data in broadcast.session():
+            for event in parser.feed(data):
+                pictures += decoder.feed(event)
+        for event in parser.close():
+            assert isinstance(event, FragmentEnded)
+    pictures += decoder.flush()
+    assert sessions == 3
+    assert checksums(pictures) == clip.shown
 
 
 class TestAFileThatWillNotDo:
@@ -204,7 +237,7 @@ class TestAFileThatWillNotDo:
         path = tmp_path / "cut.mkv"
         path.write_bytes(clip.file[: len(clip.file) // 2])
         source = Recording(path)
-        pictures = shown(read(remux(source, START_S)))
+        pictures = shown(read(source))
         assert len(pictures) > 30
         assert pictures[:-1] == clip.shown[: len(pictures) - 1]
         assert "cut.mkv ends after" in source.damage
@@ -238,12 +271,12 @@ def test_sound_is_left_out_and_said_so(testdata: Path) -> None:
     path = testdata / "videos" / "facenet_pytorch_video.mp4"
     source = Recording(path)
     assert source.left_out == ("aac audio",)
-    events = read(remux(source, START_S))
+    events = read(source)
     assert len([event for event in events if isinstance(event, Packet)]) == 105
     assert len(started(events)[0].fragment.tracks) == 1
 
 
 def test_a_real_recording_arrives_frame_for_frame(testdata: Path) -> None:
     path = testdata / "kvs" / "output_get_media.mkv"
-    pictures = shown(read(remux(Recording(path), START_S)))
+    pictures = shown(read(Recording(path)))
     assert [sum_ for _, sum_ in pictures] == [sum_ for _, sum_ in take_apart(path).shown]

@@ -17,7 +17,7 @@ from streamproc.clock import Clock
 from streamproc.config import VideoConfig
 from streamproc.db import Database
 from streamproc.local.kinesis_video.index import FragmentIndex, Origin, Place, StoredFragment
-from streamproc.local.kinesis_video.segments import Buffer, SegmentFiles, read
+from streamproc.local.kinesis_video.segments import Buffer, SegmentFiles
 from streamproc.local.kinesis_video.store import StreamGone
 
 log = logging.getLogger(__name__)
@@ -141,20 +141,18 @@ class Archive:
     async def read(self, place: Place, start: int = 0) -> AsyncGenerator[bytes, None]:
         """A fragment's bytes from an offset on, in chunks.
 
-        Raises FileNotFoundError before the first chunk if they have been swept away.
+        Raises FileNotFoundError if they have been swept away.
         """
-        file = await asyncio.to_thread(self._files.open, place.segment)
-        try:
-            offset, end = place.offset + start, place.offset + place.size
-            while offset < end:
-                size = min(CHUNK_BYTES, end - offset)
-                chunk = await asyncio.to_thread(read, file, offset, size)
-                if not chunk:
-                    raise FileNotFoundError(f"segment {place.segment} ends at byte {offset}")
-                offset += len(chunk)
-                yield chunk
-        finally:
-            file.close()
+        offset, end = place.offset + start, place.offset + place.size
+        while offset < end:
+            size = min(CHUNK_BYTES, end - offset)
+            # A file is opened for each chunk: one kept open would be lost where a reader that
+            # leaves cancels its opening.
+            chunk = await asyncio.to_thread(self._files.read, place.segment, offset, size)
+            if not chunk:
+                raise FileNotFoundError(f"segment {place.segment} ends at byte {offset}")
+            offset += len(chunk)
+            yield chunk
 
     async def _expire(self) -> None:
         self._kept, emptied = await self._index.expire(

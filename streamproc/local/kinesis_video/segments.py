@@ -8,7 +8,7 @@ is the index's affair.
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from streamproc.local.kinesis_video.index import Place
 
@@ -51,9 +51,13 @@ class SegmentFiles:
         self._end += len(data)
         return place
 
-    def open(self, segment: int) -> BinaryIO:
-        """Raises FileNotFoundError if the segment has been removed."""
-        return self._path(segment).open("rb", buffering=0)
+    def read(self, segment: int, offset: int, size: int) -> bytes:
+        """Up to size bytes; fewer only at the end of the file.
+
+        Raises FileNotFoundError if the segment has been removed.
+        """
+        with self._path(segment).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), size, offset)
 
     def sizes(self) -> dict[int, int]:
         """Every segment on disk with its size in bytes."""
@@ -79,11 +83,6 @@ class SegmentFiles:
 
     def _path(self, segment: int) -> Path:
         return self._folder / f"{segment:08d}{_SUFFIX}"
-
-
-def read(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Up to size bytes at an offset; fewer only at the end of the file."""
-    return os.pread(file.fileno(), size, offset)
 
 
 def _write(descriptor: int, data: Buffer, offset: int) -> None:

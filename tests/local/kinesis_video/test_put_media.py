@@ -1,11 +1,14 @@
 """PutMedia: acknowledgements while the body is open, and what is refused."""
 
+import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from streamproc.clock import FakeClock
 from streamproc.config import VideoConfig
+from streamproc.local.kinesis_video import ingest
 from streamproc.mkv.ebml import Id, element
 from tests.local.kinesis_video.support import (
     AUDIO,
@@ -223,15 +226,34 @@ async def test_a_cluster_that_states_its_size_is_whole_without_what_follows(
 
 
 async def test_a_producer_that_reads_no_acknowledgement_is_not_held_up(
-    video: VideoService, boto_session: object
+    video: VideoService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await video.create(retention_hours=0)
-    async with video.produce() as producer:
-        producer.send(HEADER, *(cluster(at, frames=1, size=2) for at in range(5000)))
-        producer.end()
-        await producer.sent()
-        stream = video.streams.find("us-east-1", "cam")
-        assert stream is not None
-        await eventually(lambda: producer.response.content.total_bytes > 0)
-        acks = await producer.rest()
-    assert acks[-1]["FragmentTimecode"] == 4999
+    monkeypatch.setattr(ingest, "_ACKS_UNREAD_MAX", 4)
+    await video.create()
+    stream = video.streams.find("us-east-1", "cam")
+    assert stream is not None
+    taken = []
+
+    async def body() -> AsyncIterator[bytes]:
+        yield HEADER
+        for at in range(10):
+            yield cluster(at * 1000)
+            taken.append(at)
+
+    session = ingest.ProducerSession(
+        stream,
+        body(),
+        start_ms=0,
+        wants_acks=True,
+        config=video.streams.config,
+        clock=video.clock,
+    )
+    acks = session.acks()
+    first = json.loads(await anext(acks))
+    assert (first["EventType"], first["FragmentTimecode"]) == ("BUFFERING", 0)
+    await eventually(lambda: len(taken) == 10)
+    await stream.settle()
+    left = [json.loads(ack) async for ack in acks]
+    assert left[-1]["EventType"] == "PERSISTED"
+    assert left[-1]["FragmentTimecode"] == 9000
+    assert len(left) <= 4
