@@ -7,6 +7,7 @@ through the outcomes gives the two constants of streamproc/engines/dlib.py. Noth
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -14,13 +15,14 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.optimize import minimize
+from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from benchmarks.clips import testdata
 from benchmarks.lfw import OUT
 from streamproc.config import load_config
-from streamproc.engines import dlib
+from streamproc.engines.dlib_locator import Locator, models_folder
 from streamproc.engines.insightface import InsightFaceEngine
+from streamproc.engines.ratios import box_in
 from streamproc.model.face import BoundingBox
 from streamproc.model.media import Image
 
@@ -39,12 +41,12 @@ def pictures(data: Path) -> Iterator[Image]:
     files = [*sorted(data.glob("photos/**/*.*")), *sorted(data.glob("lfw/images/*/*"))[:420]]
     for file in files:
         if (image := cv2.imread(str(file))) is not None:
-            yield image
+            yield image  # type: ignore[misc]
     for name, step in VIDEOS.items():
         with av.open(data / name) as container:
             for number, frame in enumerate(container.decode(video=0)):
                 if number % step == 0:
-                    yield frame.to_ndarray(format="bgr24")
+                    yield frame.to_ndarray(format="bgr24")  # type: ignore[misc]
 
 
 def overlap(one: BoundingBox, other: BoundingBox) -> float:
@@ -61,14 +63,17 @@ def main() -> None:
     pack = str(data / "models" / "mbf_arcface")
     overrides = {"engine": {"pack": pack, "detection_confidence_min": 30.0}}
     config = load_config(overrides=overrides).engine
-    judge, locator = InsightFaceEngine(config), dlib.Locator.of_package(margin_min=MARGIN_MIN)
-    margins, outcomes = [], []
+    judge = InsightFaceEngine(config)
+    locator = Locator(models_folder(), 50.0)
+    margins: list[float] = []
+    outcomes: list[bool] = []
     console = Console()
     with console.status("looking for faces"):
         for image in pictures(data):
             faces = judge.analyse([image])[0]
-            for box, margin in locator.boxes(image):
-                margins.append(margin)
+            for edges, beyond in locator.boxes(image, MARGIN_MIN):
+                box = box_in(image, edges)
+                margins.append(beyond)
                 outcomes.append(any(overlap(box, face.box) > OVERLAP_MIN for face in faces))
     margin, true = np.array(margins), np.array(outcomes)
     sign = np.where(true, 1.0, -1.0)
@@ -76,8 +81,8 @@ def main() -> None:
         lambda curve: np.log1p(np.exp(-sign * (curve[0] * margin + curve[1]))).sum(), [1.0, 0.0]
     ).x
     table = Table("margin", "detections", "faces", "curve")
-    edges = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.5, 1.0, 9.0)
-    for low, high in zip(edges, edges[1:], strict=False):
+    steps = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.5, 1.0, 9.0)
+    for low, high in pairwise(steps):
         inside = (margin >= low) & (margin < high)
         if inside.any():
             curve = 1 / (1 + np.exp(-slope * margin[inside] - offset))

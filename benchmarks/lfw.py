@@ -26,6 +26,7 @@ from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
 from streamproc.engines.runtime import inference_threads
 from streamproc.model.face import Embedding, Face
+from streamproc.model.media import Image
 
 OUT = Path(__file__).resolve().parent / "out"
 THRESHOLDS = (50.0, 80.0, 90.0, 99.0)
@@ -68,7 +69,8 @@ def embed(engine: FaceEngine, files: Iterable[Path], threads: int = 0) -> dict[s
     """The subject's embedding by file name; pictures without a face are left out."""
 
     def one(file: Path) -> tuple[str, Embedding | None]:
-        face = subject(engine.analyse([cv2.imread(str(file))])[0])
+        image: Image = cv2.imread(str(file))  # type: ignore[assignment]
+        face = subject(engine.analyse([image])[0])
         return file.name, face.embedding if face else None
 
     # A picture may lie in both folders.
@@ -139,7 +141,9 @@ def main() -> None:
     options = parser.parse_args()
     data = testdata()
     pack = options.pack or str(data / "models" / "mbf_arcface")
-    engine = load_engine(load_config(overrides={"engine": {"name": options.engine, "pack": pack}}).engine)
+    engine = load_engine(
+        load_config(overrides={"engine": {"name": options.engine, "pack": pack}}).engine
+    )
     folder = data / "lfw"
     gallery = sorted(folder.glob("gallery/*/*.jpg"))
     official = pairs(folder)

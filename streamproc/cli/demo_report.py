@@ -108,13 +108,20 @@ class Report:
         return found
 
     def draw(self, folder: Path) -> Path:
-        """Write a sheet of the best sighting of each person, boxes and names on it."""
-        tiles = []
+        """Write a sheet on which everyone is seen at least once, boxes and names on it."""
+        by_person = self._by_person()
+        times: list[float] = []
+        shown: set[str] = set()
         for person in (*ENROLLED, *STRANGERS):
-            seen = self._by_person()[person.name]
-            if seen:
+            if person.name not in shown and (seen := by_person[person.name]):
                 best = max(seen, key=lambda item: (item.similarity or 0, item.box["Height"]))
-                tiles.append(self._tile(best.time_s))
+                times.append(best.time_s)
+                shown |= {
+                    item.person.name
+                    for item in self.sightings
+                    if item.person is not None and item.time_s == best.time_s
+                }
+        tiles = [self._tile(time_s) for time_s in sorted(times)]
         while len(tiles) % 2 or not tiles:
             tiles.append(scene(0.0))
         rows = [np.hstack(tiles[at : at + 2]) for at in range(0, len(tiles), 2)]
@@ -178,7 +185,9 @@ def _sighting(time_s: float, face: dict[str, Any]) -> Sighting:
 
 
 def _label(picture: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    for ink, thickness in (((0, 0, 0), 4), (colour, 1)):
-        cv2.putText(
-            picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, ink, thickness, cv2.LINE_AA
-        )  # fmt: skip
+    """Black on a plate of the colour, so that it can be read on anything."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.55
+    (width, height), _ = cv2.getTextSize(text, font, scale, 1)
+    x, y = at
+    cv2.rectangle(picture, (x - 1, y - height - 7), (x + width + 8, y + 7), colour, -1)
+    cv2.putText(picture, text, (x + 4, y), font, scale, (0, 0, 0), 1, cv2.LINE_AA)

@@ -19,9 +19,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from streamproc.engines.dlib_locator import CHIP_SIDE, REINSTALL
 from streamproc.errors import EngineError
 
-CHIP_SIDE = 150  # pixels of the square aligned picture that goes in
 DIMENSION = 128
 
 _MEAN_RGB = (122.782, 117.001, 104.298)  # input_rgb_image's average, subtracted before / 256
@@ -40,11 +40,8 @@ def build_resnet(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise EngineError(f"{path} cannot be read ({error.strerror}); {_REMEDY}") from None
+        raise EngineError(f"{path} cannot be read ({error.strerror}); {REINSTALL}") from None
     return bytes(_Graph(_Tensors(path, data)).build().SerializeToString())
-
-
-_REMEDY = "run: pip install --force-reinstall face_recognition_models"
 
 
 class _Tensors:
@@ -89,7 +86,7 @@ class _Tensors:
 
     def _damaged(self, what: str) -> EngineError:
         return EngineError(
-            f"{self._path} is not dlib's face recognition network: {what}; {_REMEDY}"
+            f"{self._path} is not dlib's face recognition network: {what}; {REINSTALL}"
         )
 
 

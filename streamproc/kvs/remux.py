@@ -88,6 +88,10 @@ class Broadcast:
     def is_over(self) -> bool:
         return self._next is None
 
+    def stop(self) -> None:
+        """End the running session behind the packet that is due next."""
+        self._next = None
+
     async def session(self) -> AsyncIterator[bytes]:
         """The body of the next PutMedia: one Matroska document, each packet when it is due."""
         head = self._header
@@ -103,7 +107,8 @@ class Broadcast:
             head = b""
             if self._progress is not None:
                 self._progress(chunk.due_s)
-            self._next = next(self._chunks, None)
+            if not self.is_over:
+                self._next = next(self._chunks, None)
 
 
 class _Timeline:

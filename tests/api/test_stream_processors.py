@@ -45,16 +45,17 @@ class Api:
     def __init__(self, url: str, world: ScriptedWorld) -> None:
         self.world = world
         self.url = url
+        self._clients: dict[str, Any] = {}
 
     async def __call__(self, operation: str, region: str = REGION, **arguments: Any) -> Any:
-        client = await asyncio.to_thread(self._client, region)
+        client = self._client(region)
         answer = await asyncio.to_thread(getattr(client, operation), **arguments)
         del answer["ResponseMetadata"]
         return answer
 
     async def refused(self, operation: str, **arguments: Any) -> tuple[str, str]:
         """(code, message) of the modelled error that the call raises"""
-        client = await asyncio.to_thread(self._client, REGION)
+        client = self._client(REGION)
         with pytest.raises(ClientError) as caught:
             await asyncio.to_thread(getattr(client, operation), **arguments)
         code = caught.value.response["Error"]["Code"]
@@ -69,14 +70,16 @@ class Api:
                     return view
 
     def _client(self, region: str) -> Any:
-        return boto3.client(
-            "rekognition",
-            endpoint_url=self.url,
-            region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=ClientConfig(retries={"max_attempts": 0}),
-        )
+        if region not in self._clients:
+            self._clients[region] = boto3.client(
+                "rekognition",
+                endpoint_url=self.url,
+                region_name=region,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=ClientConfig(retries={"max_attempts": 0}),
+            )
+        return self._clients[region]
 
 
 @pytest.fixture

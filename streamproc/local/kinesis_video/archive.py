@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.exc import IntegrityError
+
 from streamproc.clock import Clock
 from streamproc.config import VideoConfig
 from streamproc.db import Database
@@ -102,7 +104,10 @@ class Archive:
                 raise StreamGone("The stream has been deleted.")
             place = await asyncio.to_thread(self._files.append, data, durable=durable)
             fragment = StoredFragment(number, server_ms, producer_ms, length_ms, header, place)
-            await self._index.add(fragment)
+            try:
+                await self._index.add(fragment)
+            except IntegrityError:  # the stream's own row went while its last fragment came
+                raise StreamGone("The stream has been deleted.") from None
             self._kept += place.size
             if self._kept > self.limits.bytes_max:
                 await self._expire()

@@ -21,8 +21,8 @@ class Connections:
         """Take a place for an answer. Raises ConnectionLimitExceeded if none is free."""
         if self.size >= self._size_max:
             raise ConnectionLimitExceeded(
-                f"{self.size} {self._operation} sessions are open on this stream, which is the "
-                f"most allowed; close one first."
+                f"{self.size} {self._operation} sessions are open on this stream, as many "
+                "as may be; close one first."
             )
         self.size += 1
         return Session(chunks, self._leave)

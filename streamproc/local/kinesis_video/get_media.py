@@ -34,7 +34,7 @@ async def _position(stream: VideoStream, selector: dict[str, Any]) -> str:
     """The number behind which a selector begins.
 
     A number need not exist: its place in the order counts. An instant behind everything begins
-    with the next fragment that comes.
+    with the fragment that is being received, else with the next one that comes.
     """
     kind = selector["StartSelectorType"]
     if kind == "EARLIEST":

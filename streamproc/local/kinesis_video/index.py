@@ -6,7 +6,7 @@ and do not exist for anybody, even while their rows wait to be swept.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -20,7 +20,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
 )
 from sqlalchemy.dialects import sqlite
@@ -142,23 +141,22 @@ class FragmentIndex:
                 await self._delete_headers(connection)
         return kept, emptied
 
-    async def drop_missing(self, sizes: dict[int, int]) -> tuple[int, dict[int, int]]:
+    async def drop_missing(self, sizes: Mapping[int, int]) -> tuple[int, dict[int, int]]:
         """Forget fragments that lie beyond the end of their segment, by segment sizes in bytes.
 
         Returns how many were forgotten, and where the last one that is left in each segment
         ends.
         """
+        dropped = 0
         end = FRAGMENTS.c.offset + FRAGMENTS.c.size
-        beyond = or_(
-            FRAGMENTS.c.segment.not_in(list(sizes)),
-            *(and_(FRAGMENTS.c.segment == segment, end > size) for segment, size in sizes.items()),
-        )
         async with self._database.write() as connection:
-            gone = await connection.execute(delete(FRAGMENTS).where(self._mine, beyond))
+            for segment, last in (await self._ends(connection)).items():
+                size = sizes.get(segment, 0)
+                if last > size:
+                    beyond = and_(self._mine, FRAGMENTS.c.segment == segment, end > size)
+                    dropped += (await connection.execute(delete(FRAGMENTS).where(beyond))).rowcount
             await self._delete_headers(connection)
-            ends = select(FRAGMENTS.c.segment, func.max(end)).where(self._mine)
-            rows = await connection.execute(ends.group_by(FRAGMENTS.c.segment))
-            return gone.rowcount, {segment: int(size) for segment, size in rows}
+            return dropped, await self._ends(connection)
 
     async def bytes_kept(self) -> int:
         total = select(func.coalesce(func.sum(FRAGMENTS.c.size), 0)).where(self._mine)
@@ -182,6 +180,12 @@ class FragmentIndex:
     async def _all(self, wanted: Select[Any]) -> list[StoredFragment]:
         async with self._database.read() as connection:
             return [_fragment(row) for row in await connection.execute(wanted)]
+
+    async def _ends(self, connection: AsyncConnection) -> dict[int, int]:
+        """Where the last fragment of each segment ends."""
+        end = func.max(FRAGMENTS.c.offset + FRAGMENTS.c.size).label("end")
+        ends = select(FRAGMENTS.c.segment, end).where(self._mine).group_by(FRAGMENTS.c.segment)
+        return {row.segment: row.end for row in await connection.execute(ends)}
 
     async def _delete(
         self, connection: AsyncConnection, which: ColumnElement[bool], touched: set[int]

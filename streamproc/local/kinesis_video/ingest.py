@@ -229,11 +229,16 @@ class ProducerSession:
             self._fragment = None
 
     async def _watch(self) -> None:
-        """Say so while nothing arrives, and end a session that is silent for too long."""
+        """Say so while nothing arrives, and end a session that is silent for too long.
+
+        Not long at all where another session is open: a camera that lost its connection came
+        back on a new one, and followers would wait for the rest of its last fragment.
+        """
         while True:
             await self._clock.sleep(IDLE_ACK_S)
             silent_s = self._clock.monotonic() - self._heard
-            if silent_s >= IDLE_S_MAX:
+            is_replaced = self._stream.producers.size > 1
+            if silent_s >= (IDLE_ACK_S if is_replaced else IDLE_S_MAX):
                 self._stop()
                 return
             if silent_s >= IDLE_ACK_S and self._wants_acks:

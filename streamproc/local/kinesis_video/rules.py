@@ -92,10 +92,10 @@ class FragmentRules:
         video = [t.number for t in self._tracks.values() if t.kind is TrackKind.VIDEO]
         missing = [number for number in video if number not in self._frames]
         if missing or not self._frames:
+            track = (missing or list(self._tracks))[0]
             raise Refused(
                 Refusal.FRAMES_MISSING_FOR_TRACK,
-                f"The fragment at timecode {self._timecode} has no frame of track "
-                f"{(missing or list(self._tracks))[:1]}.",
+                f"The fragment at timecode {self._timecode} has no frame of track {track}.",
             )
         count, greatest = self._frames[video[0] if video else min(self._frames)]
         length = greatest * count / (count - 1) if count > 1 else 0

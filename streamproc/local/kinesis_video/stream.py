@@ -56,12 +56,12 @@ class VideoStream:
         self._numbers.start_session()
 
     async def begin(self, header: bytes, timecode: int, producer_ms: int) -> LiveFragment:
-        """A fragment begins to arrive now. Raises StreamGone once the stream is deleted."""
+        """A fragment begins to arrive now. Raises StreamGone once the stream is over."""
         async with self._numbering:
             while self._numbers.wants_block:
                 self._numbers.reserved(await self._store.reserve_block(self.info.id))
             if self.is_over:
-                raise StreamGone(f"Stream {self.info.name} has been deleted.")
+                raise StreamGone(f"Stream {self.info.name} takes no more media.")
             server_ms = int(self._clock.now() * 1000)
             number = self._numbers.next(server_ms)
             fragment = LiveFragment(number, header, timecode, server_ms, producer_ms)

@@ -62,9 +62,13 @@ class VideoStreams:
         database = await Database.open_file(folder / "video.db", METADATA)
         streams = cls(folder, database, config, account_id, clock)
         streams.public_url = public_url
-        for info, blocks in await streams.store.load():
-            await streams._add(info, blocks)
-        streams._remove_strays()
+        try:
+            for info, blocks in await streams.store.load():
+                await streams._add(info, blocks)
+            streams._remove_strays()
+        except BaseException:
+            await database.close()
+            raise
         streams._sweeping = asyncio.create_task(streams._sweep_for_ever())
         return streams
 

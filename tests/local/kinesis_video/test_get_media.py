@@ -1,6 +1,7 @@
 """GetMedia: every way to start, the live tail, and how it ends."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from streamproc.clock import FakeClock
 from streamproc.config import VideoConfig
+from streamproc.gateway.errors import ConnectionLimitExceeded
+from streamproc.local.kinesis_video.connections import Connections
 from streamproc.local.kinesis_video.follow import document
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
 from tests.local.kinesis_video.support import (
@@ -287,6 +290,19 @@ async def test_concurrent_sessions_are_limited_and_places_come_back(video: Video
     await eventually(lambda: stream.followers.size == stream.producers.size == 0)
     async with video.follow():
         pass
+
+
+async def test_an_answer_that_nobody_began_to_read_gives_its_place_back() -> None:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield b"never asked for"
+
+    connections = Connections("GetMedia", 1)
+    session = connections.open(chunks())
+    with pytest.raises(ConnectionLimitExceeded, match="1 GetMedia"):
+        connections.open(chunks())
+    await session.aclose()
+    await session.aclose()
+    assert connections.size == 0
 
 
 async def test_a_name_or_an_arn_finds_the_stream(video: VideoService) -> None:

@@ -1,0 +1,96 @@
+"""How the commands reach a service: which endpoint, which region, whose credentials.
+
+A command is a client like any other. It follows the environment that AWS tools follow, except
+that without a word it means the daemon on this machine.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from urllib.parse import urlsplit
+
+import typer
+
+from streamproc.errors import StreamprocError
+
+if TYPE_CHECKING:
+    from streamproc.aws import AwsClients
+
+DEFAULT_ENDPOINT_URL = "http://127.0.0.1:4600"
+
+EndpointUrl: TypeAlias = Annotated[
+    str, typer.Option(envvar="AWS_ENDPOINT_URL", help="Where the services answer; aws for AWS.")
+]
+Region: TypeAlias = Annotated[
+    str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="[us-east-1]")
+]
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a command needs to make clients and to sign by hand."""
+
+    clients: "AwsClients"
+    credentials: Any  # botocore's, with access_key, secret_key and token
+    region: str
+    endpoint_url: str
+
+    @property
+    def is_local(self) -> bool:
+        return urlsplit(self.endpoint_url).hostname in _LOOPBACK
+
+
+async def find_access(endpoint_url: str, region: str | None) -> Access:
+    """Credentials come from where AWS tools find them; this machine's daemon needs none.
+
+    Raises StreamprocError if there are none for another endpoint.
+    """
+    from aiobotocore.session import get_session
+    from botocore.credentials import Credentials
+
+    from streamproc.aws import AwsClients
+    from streamproc.config import AwsConfig, EndpointsConfig
+
+    if endpoint_url != "aws" and not endpoint_url.startswith(("http://", "https://")):
+        raise StreamprocError(f"--endpoint-url {endpoint_url} is no http(s) URL, nor aws")
+    session = get_session()
+    is_local = urlsplit(endpoint_url).hostname in _LOOPBACK
+    if is_local:
+        # It would ask a network that most machines are not on, and wait for the answer.
+        session.get_component("credential_provider").remove("iam-role")
+    found = await session.get_credentials()
+    if found is not None:
+        credentials = await found.get_frozen_credentials()
+        endpoints = EndpointsConfig(kinesisvideo=endpoint_url, kinesis=endpoint_url)
+    elif is_local:
+        credentials = Credentials("local", "local")
+        endpoints = EndpointsConfig()
+    else:
+        raise StreamprocError(
+            "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or AWS_PROFILE"
+        )
+    clients = AwsClients(endpoints, AwsConfig(), embedded_url=endpoint_url)
+    chosen = region or session.get_config_variable("region") or "us-east-1"
+    return Access(clients, credentials, chosen, endpoint_url)
+
+
+@contextmanager
+def plain_words(endpoint_url: str) -> Iterator[None]:
+    """Turn what a service or the network answers into one line."""
+    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+    try:
+        yield
+    except EndpointConnectionError:
+        raise StreamprocError(
+            f"nothing answers at {endpoint_url}; start it with: streamproc serve, "
+            "or name another with --endpoint-url"
+        ) from None
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        raise StreamprocError(f"{details.get('Code')}: {details.get('Message')}") from None
+    except BotoCoreError as error:
+        raise StreamprocError(str(error)) from None

@@ -1,0 +1,221 @@
+"""put-media as a newcomer runs it, against the embedded services on a real socket."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from streamproc.aws import AwsClients
+from streamproc.cli.put_media import put_media
+from streamproc.clock import SystemClock
+from streamproc.config import AwsConfig, EndpointsConfig
+from streamproc.decode.decoder import Picture, VideoDecoder
+from streamproc.errors import MediaError, StreamprocError, UnsupportedCodec
+from streamproc.kvs.consumer import open_source
+from streamproc.model.media import FragmentStarted
+from streamproc.model.position import StartAt
+from streamproc.model.processor import ProcessorSpec
+from tests.cli.embedded import embedded_services
+from tests.decode.clips import Clip, checksum, film
+
+app = typer.Typer()
+app.command()(put_media)
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a machine that has never heard of AWS."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_services(tmp_path_factory.mktemp("services")) as address:
+        yield address
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return save(film(b_frames=2, frames=100), tmp_path / "visit.mkv")
+
+
+def save(clip: Clip, path: Path) -> Path:
+    path.write_bytes(clip.file)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def failure(result: Result) -> str:
+    """What main() prints as one line before it exits with 1."""
+    assert isinstance(result.exception, StreamprocError)
+    message = str(result.exception)
+    assert "\n" not in message
+    return message
+
+
+def service(url: str, name: str) -> Any:
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    return boto3.client(name, endpoint_url=url, region_name="us-east-1", **keys)  # type: ignore[call-overload]
+
+
+def read_back(url: str, stream: str, frames: int) -> list[Picture]:
+    """What a processor sees of the stream."""
+
+    async def read() -> list[Picture]:
+        arn = service(url, "kinesisvideo").describe_stream(StreamName=stream)["StreamInfo"]
+        spec = ProcessorSpec("us-east-1", "watch", arn["StreamARN"], "", "", 0, "")
+        clients = AwsClients(EndpointsConfig(), AwsConfig(read_timeout_s=1), url)
+        decoder = VideoDecoder()
+        pictures: list[Picture] = []
+        async with (
+            asyncio.timeout(20),
+            open_source(clients, spec, pytest.fail, SystemClock()) as source,
+            aclosing(source.events(StartAt.EARLIEST)) as events,
+        ):
+            packets = 0
+            async for event in events:
+                if not isinstance(event, FragmentStarted):
+                    packets += hasattr(event, "payload")
+                pictures += decoder.feed(event)
+                if packets == frames:
+                    break
+        return [*pictures, *decoder.flush()]
+
+    return asyncio.run(read())
+
+
+def test_a_file_becomes_a_stream_frame_for_frame(url: str, file: Path) -> None:
+    result = run(file, "--stream", "door", "--endpoint-url", url, "--fast")
+    assert result.exit_code == 0, result.output
+    # Keyframes are 0.4 s apart and fragments last a second or more: 1.2 + 1.2 + 1.2 + 0.4 s.
+    assert "sent 4.0 s of visit.mkv to stream door: 4 fragments received" in result.stdout
+    clip = film(b_frames=2, frames=100)
+    pictures = read_back(url, "door", len(clip.packets))
+    assert [checksum(picture.image()) for picture in pictures] == [sum_ for _, sum_ in clip.shown]
+    begin = pictures[0].timestamp
+    assert [round((p.timestamp - begin) * 1000) for p in pictures] == [at for at, _ in clip.shown]
+    assert abs(begin - time.time()) < 60
+
+
+def test_an_existing_stream_keeps_what_it_is_sent(url: str, file: Path) -> None:
+    video = service(url, "kinesisvideo")
+    video.create_stream(StreamName="kept", DataRetentionInHours=1)
+    for _ in range(2):
+        result = run(file, "--stream", "kept", "--endpoint-url", url, "--fast")
+        assert "4 fragments received, 4 persisted" in result.stdout
+    archive = service(url, "kinesis-video-archived-media")
+    assert len(archive.list_fragments(StreamName="kept")["Fragments"]) == 8
+
+
+def test_a_file_plays_at_its_own_pace(url: str, tmp_path: Path) -> None:
+    short = save(film(frames=25), tmp_path / "short.mkv")
+    began = time.monotonic()
+    assert run(short, "--stream", "paced", "--endpoint-url", url).exit_code == 0
+    assert 0.96 <= time.monotonic() - began < 10
+
+
+def test_a_stream_is_not_created_against_ones_will(url: str, file: Path) -> None:
+    result = run(file, "--stream", "absent", "--endpoint-url", url, "--no-create")
+    assert failure(result) == f"there is no stream absent in us-east-1 at {url}; --create makes one"
+    assert (
+        service(url, "kinesisvideo").list_streams(
+            StreamNameCondition={"ComparisonOperator": "BEGINS_WITH", "ComparisonValue": "absent"}
+        )["StreamInfoList"]
+        == []
+    )
+
+
+def test_a_name_that_is_none_is_refused_in_words(url: str, file: Path) -> None:
+    assert "front door" in failure(run(file, "--stream", "front door", "--endpoint-url", url))
+
+
+def test_a_daemon_that_does_not_run_is_said_to(file: Path) -> None:
+    message = failure(run(file, "--stream", "door", "--endpoint-url", "http://127.0.0.1:9"))
+    assert message.startswith("nothing answers at http://127.0.0.1:9; start it with: streamproc")
+
+
+def test_a_file_that_will_not_do_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    result = run(tmp_path / "absent.mp4", "--stream", "door", "--endpoint-url", "http://x:1")
+    assert isinstance(result.exception, MediaError)
+    assert failure(result).endswith("absent.mp4 does not exist")
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(_png())
+    result = run(picture, "--stream", "door", "--endpoint-url", "http://x:1")
+    assert isinstance(result.exception, UnsupportedCodec)
+
+
+def _png() -> bytes:
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_file_that_is_cut_is_sent_as_far_as_it_goes(url: str, file: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size * 6 // 10])
+    result = run(cut, "--stream", "cut", "--endpoint-url", url, "--fast")
+    assert "cut.mkv ends after 2." in failure(result)
+    assert "2 fragments received" in result.stdout
+
+
+@pytest.mark.parametrize("endpoint", ["aws", "https://kinesisvideo.example.com"])
+def test_another_machine_wants_credentials(file: Path, endpoint: str) -> None:
+    message = failure(run(file, "--stream", "door", "--endpoint-url", endpoint))
+    assert message.startswith("there are no AWS credentials; set AWS_ACCESS_KEY_ID")
+
+
+def test_an_endpoint_that_is_no_url_is_refused(file: Path) -> None:
+    message = failure(run(file, "--stream", "door", "--endpoint-url", "localhost:4600"))
+    assert message == "--endpoint-url localhost:4600 is no http(s) URL, nor aws"
+
+
+def test_ctrl_c_ends_the_media_cleanly(url: str, tmp_path: Path) -> None:
+    short = save(film(frames=30), tmp_path / "short.mkv")
+    service(url, "kinesisvideo").create_stream(StreamName="endless", DataRetentionInHours=1)
+    archive = service(url, "kinesis-video-archived-media")
+    command = [sys.executable, "-m", "streamproc", "put-media", str(short), "--stream", "endless"]
+    process = subprocess.Popen(
+        [*command, "--loop", "--endpoint-url", url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not archive.list_fragments(StreamName="endless")["Fragments"]:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert err == ""
+    fragments = len(archive.list_fragments(StreamName="endless")["Fragments"])
+    assert f"{fragments} fragments received, {fragments} persisted" in out
