@@ -25,6 +25,9 @@ EndpointUrl: TypeAlias = Annotated[
 Region: TypeAlias = Annotated[
     str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="[us-east-1]")
 ]
+CLIENT_CONFIG: dict[str, Any] = {"connect_timeout": 5.0, "retries": {"max_attempts": 1}}
+"""Somebody is waiting: better a clear answer than a patient one."""
+
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 

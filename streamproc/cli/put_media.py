@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamproc.cli.access import (
+    CLIENT_CONFIG,
     DEFAULT_ENDPOINT_URL,
     Access,
     EndpointUrl,
@@ -99,7 +100,7 @@ async def _send(
 async def _data_endpoint(access: Access, stream: str, create: bool) -> str:
     from botocore.exceptions import ClientError
 
-    async with access.clients.open("kinesisvideo", access.region) as control:
+    async with access.clients.open("kinesisvideo", access.region, **CLIENT_CONFIG) as control:
         try:
             description = await control.describe_stream(StreamName=stream)
         except ClientError as error:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from streamproc.cli.access import (
+    CLIENT_CONFIG,
     DEFAULT_ENDPOINT_URL,
     EndpointUrl,
     Region,
@@ -63,7 +64,7 @@ async def _print(
     from streamproc.cli.shards import read_records
 
     access = await find_access(endpoint_url, region)
-    async with access.clients.open("kinesis", access.region) as client:
+    async with access.clients.open("kinesis", access.region, **CLIENT_CONFIG) as client:
         records = read_records(client, data_stream, from_start=start is Start.TRIM_HORIZON)
         async with aclosing(records):
             count = 0

@@ -32,7 +32,7 @@ _LONGER_SIDE = 1280
 _ENLARGE_MAX = 2.0
 
 # A margin as the probability that SCRFD agrees it is a face: benchmarks/calibrate_confidence.py.
-_SLOPE, _OFFSET = 3.66, 1.31
+_SLOPE, _OFFSET = 4.66, 2.14
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Locator:
             self._predict = self._dlib.shape_predictor(str(landmarks))
         except RuntimeError as error:
             raise EngineError(f"{landmarks} cannot be loaded ({error}); {REINSTALL}") from None
-        # Below its own threshold of 0, half of what dlib sees is no face: never go there.
+        # Never below its own threshold of 0: not far beneath, half of what dlib sees is no face.
         self._margin_min = max(margin_of(confidence_min), 0.0)
         self._local = threading.local()
 

@@ -1,6 +1,7 @@
 """put-media as a newcomer runs it, against the embedded services on a real socket."""
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -14,8 +15,8 @@ from typing import Any
 import boto3
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from PIL import Image
+from typer.testing import CliRunner, Result
 
 from streamproc.aws import AwsClients
 from streamproc.cli.put_media import put_media
@@ -75,7 +76,7 @@ def failure(result: Result) -> str:
 
 def service(url: str, name: str) -> Any:
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    return boto3.client(name, endpoint_url=url, region_name="us-east-1", **keys)  # type: ignore[call-overload]
+    return boto3.client(name, endpoint_url=url, region_name="us-east-1", **keys)
 
 
 def read_back(url: str, stream: str, frames: int) -> list[Picture]:
@@ -165,10 +166,6 @@ def test_a_file_that_will_not_do_is_refused_before_anything_is_sent(tmp_path: Pa
 
 
 def _png() -> bytes:
-    import io
-
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -13,8 +13,7 @@ import boto3
 import pytest
 import typer
 from botocore.exceptions import ClientError
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streamproc.cli.access import find_access
 from streamproc.cli.face_lines import face_line
@@ -37,7 +36,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def kinesis(url: str) -> Any:
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    return boto3.client("kinesis", endpoint_url=url, region_name="us-east-1", **keys)  # type: ignore[call-overload]
+    return boto3.client("kinesis", endpoint_url=url, region_name="us-east-1", **keys)
 
 
 @pytest.fixture
@@ -159,12 +158,13 @@ async def test_latest_is_what_comes_from_now_on(url: str, kinesis: Any, stream: 
 
     async def first() -> bytes:
         access = await find_access(url, "us-east-1")
-        async with access.clients.open("kinesis", "us-east-1") as client:
-            async with aclosing(read_records(Watched(client), stream, from_start=False)) as records:
-                async for each in records:
-                    data: bytes = each["Data"]
-                    return data
-        return b""
+        async with (
+            access.clients.open("kinesis", "us-east-1") as client,
+            aclosing(read_records(Watched(client), stream, from_start=False)) as records,
+        ):
+            record = await anext(records)
+            data: bytes = record["Data"]
+            return data
 
     task = asyncio.create_task(first())
     await asyncio.wait_for(reading.wait(), 10)
@@ -205,11 +205,11 @@ class ScriptedKinesis:
         shard, after = ShardIterator.split()
         if after == "1" and self.trouble:
             answer = {"Error": {"Code": self.trouble.pop(0), "Message": "no"}}
-            raise ClientError(answer, "GetRecords")  # type: ignore[arg-type]
+            raise ClientError(answer, "GetRecords")
         number = int(after) + 1
         arrival = datetime.fromtimestamp(number * 10 + ord(shard), UTC)
         data = f"{shard}{number}".encode()
-        answer = {
+        page: dict[str, Any] = {
             "Records": [
                 {
                     "Data": data,
@@ -220,8 +220,8 @@ class ScriptedKinesis:
             "NextShardIterator": f"{shard} {number}" if number < 3 else None,
         }
         if number == 3 and shard != "c":
-            answer["ChildShards"] = [{"ShardId": "c"}]
-        return answer
+            page["ChildShards"] = [{"ShardId": "c"}]
+        return page
 
 
 @pytest.mark.parametrize("from_start", [True, False])
