@@ -22,8 +22,8 @@ from benchmarks.lfw import OUT
 from streamproc.config import load_config
 from streamproc.engines.dlib_locator import Locator, models_folder
 from streamproc.engines.insightface import InsightFaceEngine
-from streamproc.engines.ratios import box_in
-from streamproc.model.face import BoundingBox
+from streamproc.engines.ratios import Edges, overlap
+from streamproc.model.face import Face
 from streamproc.model.media import Image
 
 MARGIN_MIN = -1.0
@@ -49,13 +49,11 @@ def pictures(data: Path) -> Iterator[Image]:
                     yield frame.to_ndarray(format="bgr24")  # type: ignore[misc]
 
 
-def overlap(one: BoundingBox, other: BoundingBox) -> float:
-    """Intersection over union."""
-    left, top = max(one.left, other.left), max(one.top, other.top)
-    right = min(one.left + one.width, other.left + other.width)
-    bottom = min(one.top + one.height, other.top + other.height)
-    shared = max(right - left, 0.0) * max(bottom - top, 0.0)
-    return shared / (one.area + other.area - shared)
+def edges_of(face: Face, image: Image) -> Edges:
+    height, width = image.shape[:2]
+    box = face.box
+    right, bottom = box.left + box.width, box.top + box.height
+    return box.left * width, box.top * height, right * width, bottom * height
 
 
 def main() -> None:
@@ -72,9 +70,10 @@ def main() -> None:
         for image in pictures(data):
             faces = judge.analyse([image])[0]
             for edges, beyond in locator.boxes(image, MARGIN_MIN):
-                box = box_in(image, edges)
                 margins.append(beyond)
-                outcomes.append(any(overlap(box, face.box) > OVERLAP_MIN for face in faces))
+                outcomes.append(
+                    any(overlap(edges, edges_of(face, image)) > OVERLAP_MIN for face in faces)
+                )
     margin, true = np.array(margins), np.array(outcomes)
     sign = np.where(true, 1.0, -1.0)
     slope, offset = minimize(

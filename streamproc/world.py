@@ -53,6 +53,7 @@ class KinesisWorld:
                 client, spec.data_stream_arn, self._config.sink, delivered, report, self._clock
             ) as sink,
         ):
+            await sink.check()
             yield sink
 
     @asynccontextmanager

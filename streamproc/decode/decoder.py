@@ -78,12 +78,20 @@ class VideoDecoder:
             case Packet():
                 yield from self._decode(event)
             case FragmentFailed() | FragmentEnded(complete=False):
-                yield from self.flush()
+                yield from self._resync()
             case FragmentEnded():
                 pass  # the codec goes on: what it still holds comes with the next packets
 
     def flush(self) -> Iterator[Picture]:
-        """Give out what the codec still holds; decoding resumes at the next keyframe."""
+        """Give out what the codec still holds, at the end of a stream or when it pauses.
+
+        If there was something, decoding resumes at the next keyframe; if not, it just goes on.
+        """
+        if self._track is not None and self._track.held > 0:
+            yield from self._resync()
+
+    def _resync(self) -> Iterator[Picture]:
+        """What comes next does not lean on what was before."""
         self._waiting = True
         if self._track is not None:
             yield from self._pictures(self._track.drain())
@@ -91,9 +99,9 @@ class VideoDecoder:
     def _open(self, fragment: Fragment) -> Iterator[Picture]:
         description = first_video_track(fragment.tracks)
         if self._fragment is not None and not self._continues(self._fragment, fragment):
-            yield from self.flush()
+            yield from self._resync()
         if self._track is None or not self._track.serves(description):
-            yield from self.flush()
+            yield from self._resync()
             self._track = VideoTrack(description)
         self._track.number = description.number
         self._fragment = fragment

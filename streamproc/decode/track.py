@@ -17,6 +17,7 @@ class VideoTrack:
 
     def __init__(self, track: Track) -> None:
         self.number = track.number
+        self.held = 0  # pictures that went in and did not come out, or never will
         self._codec = _codec_of(track)
         self._private = track.codec_private
         self._context, accepted = _open_context(self._codec, track.codec_private)
@@ -51,9 +52,13 @@ class VideoTrack:
         # The origin travels through the codec with its picture, whatever the order on the other
         # side. Timecodes could not do that: they repeat and step back between fragments.
         coded.opaque = origin
-        return self._context.decode(coded)
+        frames = self._context.decode(coded)
+        self.held += 1 - len(frames)
+        return frames
 
     def drain(self) -> list[av.VideoFrame]:
+        """Frames that are still inside. Afterwards the context knows no earlier frame."""
+        self.held = 0
         if not self._context.is_open:
             return []
         try:

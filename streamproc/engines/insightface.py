@@ -29,7 +29,7 @@ from streamproc.engines.packs import (
 )
 from streamproc.engines.pose import Point, pose_from_five_points
 from streamproc.engines.quality import measure_quality
-from streamproc.engines.ratios import box_in, landmarks_in
+from streamproc.engines.ratios import Edges, box_in, landmarks_in, overlap
 from streamproc.engines.runtime import (
     inference_threads,
     quiet_fallback,
@@ -50,6 +50,8 @@ _TASKS = ("detection", "recognition", "genderage")
 _BATCH_MAX = 32
 """Faces embedded in one run; bounds the memory that a picture of a crowd takes."""
 
+_SAME_FACE = 0.4  # intersection over union, as InsightFace's own suppression has it
+
 _STRIDE = 32  # of SCRFD's coarsest layer: inputs are multiples of it
 
 
@@ -58,7 +60,7 @@ class _Detection:
     """A face on its way through the engine; pixels."""
 
     image: Image
-    box: NDArray[np.float32]  # left, top, right, bottom
+    box: Edges
     score: float
     points: NDArray[np.float32]  # (5, 2)
 
@@ -73,7 +75,7 @@ class InsightFaceEngine:
         self._detector = models["detection"]
         self._recogniser = models["recognition"]
         self._attributes = models.get("genderage")
-        self._sizes = config.detection_sizes
+        self._sizes = sorted(config.detection_sizes, reverse=True)
         self._side: int = self._recogniser.input_size[0]
         batch = self._recogniser.input_shape[0]
         self._batch_max = batch if isinstance(batch, int) else _BATCH_MAX
@@ -104,12 +106,23 @@ class InsightFaceEngine:
         return self._calibration.cosine(similarity)
 
     def _detect(self, image: Image) -> Iterator[_Detection]:
-        sizes = [size for side in self._sizes if (size := input_size(image, side))]
-        if not sizes:
-            return
-        boxes, points = self._detector.detect(image, input_size=sizes)
-        for box, five in zip(boxes, points, strict=True):
-            yield _Detection(image, box[:4], float(box[4]), five)
+        """What the finest size shows, then what only the coarser ones do.
+
+        InsightFace prefers the higher score, which is often the coarse one's; its landmarks
+        are coarse as well, and a face that is turned is then cut out askew.
+        """
+        kept: list[Edges] = []
+        for side in self._sizes:
+            if (size := input_size(image, side)) is None:
+                continue
+            boxes, points = self._detector.detect(image, input_size=[size])
+            fresh = [
+                _Detection(image, tuple(box[:4].tolist()), float(box[4]), five)
+                for box, five in zip(boxes, points, strict=True)
+                if all(overlap(tuple(box[:4].tolist()), other) <= _SAME_FACE for other in kept)
+            ]
+            kept += [face.box for face in fresh]
+            yield from fresh
 
     def _embed(self, faces: Sequence[_Detection]) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(faces), self._batch_max):
@@ -119,8 +132,7 @@ class InsightFaceEngine:
             yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def _face(self, found: _Detection, embedding: NDArray[np.float32]) -> Face:
-        left, top, right, bottom = found.box.tolist()
-        box = box_in(found.image, (left, top, right, bottom))
+        box = box_in(found.image, found.box)
         points: dict[str, Point] = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
         age, gender = self._age_and_gender(found)
         return Face(
@@ -137,14 +149,14 @@ class InsightFaceEngine:
     def _age_and_gender(self, found: _Detection) -> tuple[int | None, str | None]:
         if self._attributes is None:
             return None, None
-        gender, age = self._attributes.get(found.image, InsightFace(bbox=found.box))
+        gender, age = self._attributes.get(found.image, InsightFace(bbox=np.array(found.box)))
         return max(int(age), 0), "Male" if gender == 1 else "Female"
 
     def _rehearse(self, folder: Path) -> int:
         """Run every network once, so that what is wrong shows now; returns the dimension."""
         black = np.zeros((max(self._sizes),) * 2 + (3,), np.uint8)
         corners = np.array([(30, 40), (80, 40), (55, 65), (35, 90), (75, 90)], np.float32)
-        probe = _Detection(black, np.array([0, 0, 112, 112], np.float32), 1.0, corners)
+        probe = _Detection(black, (0.0, 0.0, 112.0, 112.0), 1.0, corners)
         try:
             list(self._detect(black))
             vectors = self._recogniser.get_feat([crop_face(black, corners, self._side)])

@@ -1,4 +1,5 @@
-"""From pixels to ratios of the picture, as the rest of the house measures faces."""
+"""Rectangles in pixels: how they overlap, and as ratios of the picture, which is how the rest of
+the house measures faces."""
 
 from collections.abc import Mapping
 
@@ -18,3 +19,13 @@ def box_in(image: Image, edges: Edges) -> BoundingBox:
 def landmarks_in(image: Image, marks: Mapping[str, tuple[float, float]]) -> tuple[Landmark, ...]:
     height, width = image.shape[:2]
     return tuple(Landmark(name, x / width, y / height) for name, (x, y) in marks.items())
+
+
+def overlap(one: Edges, other: Edges) -> float:
+    """Intersection over union, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other))
+    return width * height / (areas - width * height)

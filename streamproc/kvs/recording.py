@@ -60,7 +60,7 @@ class Recording:
         """
         with _open(self.path) as container:
             stream = _video_stream(container, self.path)
-            begin_s = next_s = Fraction(0)
+            begin_s = next_s = shown_s = Fraction(0)
             started = False
             try:
                 for packet in container.demux(stream):
@@ -69,11 +69,13 @@ class Recording:
                     coded, next_s = self._coded(packet, stream, next_s)
                     if not started:
                         begin_s, started = Fraction(coded.pts_s), True
+                    shown_s += Fraction(coded.duration_s)
                     yield coded
             except av.FFmpegError as error:
                 self.damage = f"{self.path} is damaged {_s(next_s - begin_s)} in: {error.strerror}"
                 return
-        length_s, said_s = next_s - begin_s, self.duration_s or 0
+        # Whichever is longer: times may start again on the way, durations may be a guess.
+        length_s, said_s = max(next_s - begin_s, shown_s), self.duration_s or 0
         if said_s - length_s > max(1, said_s * _MISSING_RATIO):
             self.damage = f"{self.path} ends after {_s(length_s)}, but says it has {_s(said_s)}"
 

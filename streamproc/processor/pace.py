@@ -74,7 +74,7 @@ class Pace:
         self._waited_s += seconds
 
     def observe(self, now: float, media: float) -> float:
-        """A frame was sampled: now by a monotonic clock, media when it should have come in.
+        """A frame was sampled: now by a monotonic clock, media its own time, in seconds.
 
         Returns the rate to go on with, in frames per media second.
         """

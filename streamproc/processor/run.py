@@ -6,6 +6,7 @@ of the store or of other processors.
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import TypeAlias
@@ -18,6 +19,8 @@ from streamproc.processor.pipeline import Pipeline, SaveCheckpoint, Shared
 from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink
 from streamproc.processor.scopes import abandoned_when
 from streamproc.processor.view import Counters, Notices
+
+log = logging.getLogger(__name__)
 
 _Parts: TypeAlias = tuple[MediaSource, RecordSink, FaceSearch]
 
@@ -51,21 +54,46 @@ class Run:
         With open_timeout_s None it is tried until it opens or is stopped. Raises
         PermanentFailure or an ExceptionGroup.
         """
-        # Draining has its own limit; this one is for parts that do not close.
-        async with abandoned_when(self._overdue()), AsyncExitStack() as stack:
-            pipeline = Pipeline(
-                self._spec,
-                self._shared,
-                self.counters,
-                self._save_checkpoint,
-                self.notices.slot("pace"),
-            )
+        work = asyncio.create_task(self._work(position, opened, open_timeout_s))
+        overdue = asyncio.create_task(self._overdue())
+        try:
+            await asyncio.wait([work, overdue], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return await work
+            log.error("processor %s does not close what it opened; left behind", self._spec.name)
+            work.cancel()
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        finally:
+            overdue.cancel()
+
+    async def _work(
+        self,
+        position: StartPosition,
+        opened: Callable[[], Awaitable[None]],
+        open_timeout_s: float | None,
+    ) -> None:
+        pipeline = Pipeline(
+            self._spec,
+            self._shared,
+            self.counters,
+            self._save_checkpoint,
+            self.notices.slot("pace"),
+        )
+        async with AsyncExitStack() as stack:
             async with abandoned_when(self._stop.wait()):
                 source, sink, faces = await self._open(stack, pipeline, open_timeout_s)
             if self._stop.is_set():
                 return
             await opened()
             await pipeline.run(source, sink, faces, position, self._stop)
+
+    async def _overdue(self) -> None:
+        """Draining has its own limit; this one is for parts that do not close."""
+        await self._stop.wait()
+        await self._shared.clock.sleep(2 * self._shared.config.stop_timeout_s)
 
     @property
     def left_behind(self) -> str:
@@ -77,10 +105,6 @@ class Run:
             f"Stopped with {count} records not delivered: the data stream did not acknowledge "
             f"them within processors.stop_timeout_s = {self._shared.config.stop_timeout_s:g} s."
         )
-
-    async def _overdue(self) -> None:
-        await self._stop.wait()
-        await self._shared.clock.sleep(2 * self._shared.config.stop_timeout_s)
 
     async def _open(
         self, stack: AsyncExitStack, pipeline: Pipeline, timeout_s: float | None

@@ -54,6 +54,10 @@ _REFUSED = {
 }
 
 
+class StreamMissing(PermanentFailure):
+    """The data stream does not exist."""
+
+
 def permanent_failure(error: Exception, stream: str, account: str) -> PermanentFailure | None:
     """The failure to stop with, or None where trying again may help.
 
@@ -65,7 +69,7 @@ def permanent_failure(error: Exception, stream: str, account: str) -> PermanentF
         return None
     code, message = _code_and_message(error)
     if code in _NOT_FOUND:
-        return PermanentFailure(f"Stream {stream} under account {account} not found")
+        return StreamMissing(f"Stream {stream} under account {account} not found")
     if code in _DENIED:
         return PermanentFailure("Access denied to Kinesis Data")
     if code in _REFUSED:

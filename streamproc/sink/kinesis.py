@@ -22,7 +22,12 @@ from streamproc.errors import PermanentFailure
 from streamproc.model.arn import Arn
 from streamproc.model.record import Entry
 from streamproc.sink.accumulator import Accumulator, BatchPolicy, Item, entry_bytes
-from streamproc.sink.failures import SERVICE_TROUBLE, describe, permanent_failure
+from streamproc.sink.failures import (
+    SERVICE_TROUBLE,
+    StreamMissing,
+    describe,
+    permanent_failure,
+)
 
 RECORD_BYTES_MAX = 10 * 1024 * 1024  # UpdateMaxRecordSize goes no higher
 
@@ -64,6 +69,20 @@ class KinesisSink:
         self._reported = ""
         self._changed = asyncio.Condition()
         self._sender: asyncio.Task[None] | None = None
+
+    async def check(self) -> None:
+        """Raise StreamMissing if the stream is not there.
+
+        A missing stream should show when a processor starts, not with its first face. A role
+        may have the right to put and none to describe, so any other answer says nothing, and
+        the first PutRecords will tell.
+        """
+        try:
+            await self._client.describe_stream_summary(StreamARN=self._stream_arn)
+        except SERVICE_TROUBLE as error:
+            failure = permanent_failure(error, self._arn.name, self._arn.account)
+            if isinstance(failure, StreamMissing):
+                raise failure from error
 
     @property
     def queued(self) -> int:

@@ -135,6 +135,24 @@ def test_a_file_plays_at_its_own_pace(url: str, tmp_path: Path) -> None:
     assert 0.96 <= time.monotonic() - began < 10
 
 
+def test_credentials_and_region_of_the_environment_are_used(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    result = run(file, "--stream", "abroad", "--fast")
+    assert result.exit_code == 0, result.output
+    control = boto3.client("kinesisvideo", endpoint_url=url, region_name="eu-central-1")
+    arn = control.describe_stream(StreamName="abroad")["StreamInfo"]["StreamARN"]
+    assert arn.startswith("arn:aws:kinesisvideo:eu-central-1:")
+
+
 def test_a_stream_is_not_created_against_ones_will(url: str, file: Path) -> None:
     result = run(file, "--stream", "absent", "--endpoint-url", url, "--no-create")
     assert failure(result) == f"there is no stream absent in us-east-1 at {url}; --create makes one"

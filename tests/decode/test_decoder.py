@@ -315,6 +315,27 @@ def test_pictures_are_bgr_whatever_the_codec_stores(
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 5
 
 
+def test_a_pause_costs_nothing_where_nothing_is_held_back() -> None:
+    clip = film()
+    decoder = VideoDecoder()
+    pictures: list[Picture] = []
+    for event in fragments(clip, every=7):  # most fragments lean on the one before
+        pictures += [*decoder.feed(event), *decoder.flush()]
+    assert shown(pictures) == clip.shown
+
+
+def test_a_pause_brings_out_what_is_held_back() -> None:
+    clip = film(b_frames=2)
+    decoder = VideoDecoder()
+    pictures: list[Picture] = []
+    for event in fragments(clip):
+        pictures += decoder.feed(event)
+        if isinstance(event, FragmentEnded):
+            pictures += decoder.flush()
+            assert pictures[-1].fragment.number == event.number
+    assert shown(pictures) == clip.shown
+
+
 def test_decoding_goes_on_after_a_flush() -> None:
     clip = film(b_frames=2)
     decoder = VideoDecoder()

@@ -19,6 +19,12 @@ from streamproc.cli.demo_video import EILEEN, FPS, scene
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 
+# However slow the machine that runs the tests: every frame that is due is analysed.
+EVERY_FRAME = (
+    "--set", "processors.start_at=earliest", "--set", "processors.analysis_fps_min=5",
+    "--set", "processors.lag_max_s=600",
+)  # fmt: skip
+
 
 @dataclass
 class Rig:
@@ -127,11 +133,16 @@ def _key_of() -> Callable[[dict[str, Any]], tuple[str, float]]:
 
 
 @pytest.fixture
+def every_frame() -> tuple[str, ...]:
+    return EVERY_FRAME
+
+
+@pytest.fixture
 def rig_with(start_daemon: Any, wait_until: Any) -> Callable[..., Rig]:
     """Start a fresh daemon with these options, and an empty collection, people."""
 
     def start(*options: str, engine: str = "insightface") -> Rig:
-        daemon = start_daemon("--set", "processors.start_at=earliest", *options, engine=engine)
+        daemon = start_daemon(*EVERY_FRAME, *options, engine=engine)
         rig = Rig(daemon, wait_until)
         rig.rekognition.create_collection(CollectionId="people")
         return rig

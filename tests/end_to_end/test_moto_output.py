@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 def test_moto_s_kinesis_receives_the_same_records(
     rig: Any, clip: Path, eileen_png: bytes, start_daemon: Any, aws_client: Any,
     wait_until: Any, run_cli: Callable[..., Any], read_all: Any,
+    every_frame: tuple[str, ...],
 ) -> None:  # fmt: skip
     rig.enrol(eileen_png, "Eileen-Collins")
     video, data = rig.streams()
@@ -29,11 +30,8 @@ def test_moto_s_kinesis_receives_the_same_records(
         foreign = kinesis.describe_stream_summary(StreamName="cam")["StreamDescriptionSummary"]
         # The same data folder: the same video and the same faces, read from the start again.
         again = type(rig)(
-            start_daemon(
-                "--set", f"endpoints.kinesis={peer}", "--set", "processors.start_at=earliest"
-            ),
-            wait_until,
-        )  # fmt: skip
+            start_daemon("--set", f"endpoints.kinesis={peer}", *every_frame), wait_until
+        )
         again.create(video, foreign["StreamARN"], name="elsewhere")
         again.start("elsewhere")
         theirs = wait_until(lambda: len(got := read_all(kinesis, "cam")) >= due and got, 60.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from aiobotocore.session import AioSession
 
 from streamproc.aws import AwsClients
 from streamproc.clock import SystemClock
@@ -267,13 +268,31 @@ class TestWhatNoRetryHeals:
                 await reader.all_complete()
 
     async def test_includes_a_role_that_may_not_be_assumed(self) -> None:
-        service = KinesisVideo([], sts=Refusal(403, "AccessDenied"))
-        async with online(service):
-            endpoints = EndpointsConfig(kinesisvideo=service.url, sts=service.url)
-            access = quick(AwsClients(endpoints, AwsConfig(role="assume"), embedded_url=""))
+        async with online(KinesisVideo([], sts=Refusal(403, "AccessDenied"))) as service:
             with pytest.raises(PermanentFailure, match=r"^Access denied to Role$"):
-                async with open_source(access, SPEC, print, Patience()):
+                async with open_source(with_role(service.url), SPEC, pytest.fail, Patience()):
                     pass
+
+    async def test_does_not_include_too_many_roles_at_once(self) -> None:
+        reports: list[str] = []
+        async with online(KinesisVideo([], sts=Refusal(400, "Throttling"))) as service:
+            async with open_source(with_role(service.url), SPEC, reports.append, Patience()):
+                assert "Throttling" in reports[0]
+
+    async def test_includes_a_service_that_is_switched_off(self) -> None:
+        off = AwsClients(EndpointsConfig(kinesisvideo="off"), AwsConfig(), embedded_url="")
+        with pytest.raises(PermanentFailure, match=r"endpoints\.kinesisvideo is off"):
+            async with open_source(off, SPEC, pytest.fail, Patience()):
+                pass
+
+    async def test_includes_credentials_that_are_not_there(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(AioSession, "get_credentials", _none)
+        access = AwsClients(EndpointsConfig(kinesisvideo="http://127.0.0.1:9"), AwsConfig(), "")
+        with pytest.raises(PermanentFailure, match="there are no AWS credentials; set AWS_ACC"):
+            async with open_source(access, SPEC, pytest.fail, Patience()):
+                pass
 
     async def test_includes_a_key_out_of_reach(self) -> None:
         body = error_document(4501, "KMS_KEY_DISABLED", ALL[0])
@@ -288,6 +307,15 @@ class TestWhatNoRetryHeals:
         async with online(service), reading(service) as reader:
             assert completed(await reader.all_complete()) == ALL
         assert service.endpoint_calls == 2  # with new credentials everything is asked anew
+
+
+async def _none(session: AioSession) -> None:
+    return None
+
+
+def with_role(url: str) -> AwsClients:
+    endpoints = EndpointsConfig(kinesisvideo=url, sts=url)
+    return quick(AwsClients(endpoints, AwsConfig(role="assume"), embedded_url=""))
 
 
 @pytest.fixture(autouse=True)

@@ -275,7 +275,12 @@ def test_sound_is_left_out_and_said_so(testdata: Path) -> None:
     assert len(started(events)[0].fragment.tracks) == 1
 
 
-def test_a_real_recording_arrives_frame_for_frame(testdata: Path) -> None:
-    path = testdata / "kvs" / "output_get_media.mkv"
-    pictures = shown(read(Recording(path)))
+@pytest.mark.parametrize(
+    "name", ["output_get_media.mkv", "output-get-media-non-increasing-timecode.mkv"]
+)
+def test_a_real_recording_arrives_frame_for_frame(testdata: Path, name: str) -> None:
+    path = testdata / "kvs" / name
+    source = Recording(path)
+    pictures = shown(read(source))
     assert [sum_ for _, sum_ in pictures] == [sum_ for _, sum_ in take_apart(path).shown]
+    assert source.damage == ""

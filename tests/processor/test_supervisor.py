@@ -86,6 +86,7 @@ async def opened(
         return supervisor
 
     yield open_supervisor
+    world.closing.set()
     for supervisor in alive:
         await crash(supervisor)
 
@@ -427,6 +428,7 @@ async def test_what_does_not_close_cannot_hold_a_processor_in_stopping(
     assert supervisor.describe(spec.key).state == "STOPPING"
     await clock.advance(0.2)
     await reaches(supervisor, spec, "STOPPED")
+    world.closing.set()
 
 
 # --- ends of the daemon ------------------------------------------------------------------

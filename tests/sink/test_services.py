@@ -138,3 +138,13 @@ async def test_a_stream_that_is_missing_is_named(open_client: OpenClient) -> Non
                 PermanentFailure, match=r"^Stream nowhere under account 123456789012 not found$"
             ):
                 await sink.drain()
+
+
+async def test_a_missing_stream_is_known_before_the_first_record(open_client: OpenClient) -> None:
+    async with open_client() as client:
+        there = await make_stream(client, "there", 1)
+        await KinesisSink(client, there, SinkConfig(), lambda _: None, lambda _: None).check()
+        gone = there.replace("there", "gone")
+        sink = KinesisSink(client, gone, SinkConfig(), lambda _: None, lambda _: None)
+        with pytest.raises(PermanentFailure, match=r"^Stream gone under account \d+ not found$"):
+            await sink.check()
