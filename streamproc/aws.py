@@ -27,6 +27,16 @@ _SETTING = {
     "s3": "s3",
     "sts": "sts",
 }
+# What STS answers where no retry helps (STS API reference, AssumeRole and common errors).
+_ROLE_REFUSED = {
+    "AccessDenied",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "MalformedPolicyDocument",
+    "RegionDisabledException",
+    "SignatureDoesNotMatch",
+    "ValidationError",
+}
 # The embedded services check no secret of their own loopback client.
 _EMBEDDED_CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedded"}
 
@@ -88,9 +98,9 @@ class AwsClients:
         try:
             metadata = await refresh()
         except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
-                raise
-            raise PermanentFailure("Access denied to Role") from error
+            if error.response.get("Error", {}).get("Code") in _ROLE_REFUSED:
+                raise PermanentFailure("Access denied to Role") from error
+            raise
         session = get_session()
         # What botocore's own assume-role provider does; there is no public way to hand it in.
         session._credentials = AioRefreshableCredentials.create_from_metadata(

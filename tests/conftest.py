@@ -18,6 +18,7 @@ from streamproc.data_folder import endpoint_of
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60.0
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ class DaemonProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streamproc", "serve", "--port", "0",
                  "--data-dir", str(self.data_dir), *self._options],
-                stderr=log, stdout=log,
+                stderr=log, stdout=log, env={**os.environ, **CREDENTIALS},
             )  # fmt: skip
         wait_until(lambda: self._answers(), START_TIMEOUT_S, lambda: self.log)
         self.url = endpoint_of(self.data_dir) or ""
@@ -151,8 +152,7 @@ def run_cli() -> Callable[..., "subprocess.CompletedProcess[str]"]:
         return subprocess.run(
             [sys.executable, "-m", "streamproc", *arguments],
             capture_output=True, text=True, timeout=timeout_s, check=False,
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120", "AWS_ACCESS_KEY_ID": "test",
-                 "AWS_SECRET_ACCESS_KEY": "test"},
+            env={**os.environ, **CREDENTIALS, "NO_COLOR": "1", "COLUMNS": "120"},
         )  # fmt: skip
 
     return run

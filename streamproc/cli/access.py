@@ -23,7 +23,11 @@ EndpointUrl: TypeAlias = Annotated[
     str, typer.Option(envvar="AWS_ENDPOINT_URL", help="Where the services answer; aws for AWS.")
 ]
 Region: TypeAlias = Annotated[
-    str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="[us-east-1]")
+    str | None,
+    typer.Option(
+        envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
+        help="AWS region; us-east-1 if nothing says another.",
+    ),
 ]
 CLIENT_CONFIG: dict[str, Any] = {"connect_timeout": 5.0, "retries": {"max_attempts": 1}}
 """Somebody is waiting: better a clear answer than a patient one."""

@@ -154,7 +154,7 @@ class _Display:
         self._acks: Counter[str] = Counter()
         self._target = f"{recording.path.name} to stream {stream}"
         if recording.left_out:
-            console.print(f"left out, because faces are silent: {', '.join(recording.left_out)}")
+            console.print(f"only video is sent; left out: {', '.join(recording.left_out)}")
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

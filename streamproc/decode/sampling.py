@@ -2,10 +2,11 @@
 
 import math
 
-_TIMECODE_ROUNDING_S = 0.001
+_TIMECODE_ROUNDING_S = 0.0015
 """Timecodes are whole milliseconds, rounded or cut. Without this much tolerance a frame that
 was meant to open a slot falls just before it, and a 30 fps stream sampled at 30 fps loses
-every third frame."""
+every third frame. The half keeps whole milliseconds off the edges of slots, where the last bit
+of a float would decide."""
 
 
 class Sampler:

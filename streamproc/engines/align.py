@@ -23,7 +23,7 @@ ARCFACE_POINTS = np.array(
 )
 
 
-def crop_face(image: Image, points: NDArray[np.float32], side: int) -> Image:
+def crop_face(image: Image, points: NDArray[np.floating], side: int) -> Image:
     """The face of these five points, of shape (side, side, 3); black where the picture ends.
 
     points has shape (5, 2), pixels, in the order of ARCFACE_POINTS. side is a multiple of 112

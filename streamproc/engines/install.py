@@ -69,6 +69,7 @@ def _connected(url: str) -> Response:
     try:
         response: Response = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
+        error.close()
         raise EngineError(f"{url} answered {error.code} {error.reason}") from None
     except OSError as error:  # URLError, timeouts and resets are all of this class
         raise EngineError(

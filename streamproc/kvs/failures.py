@@ -25,7 +25,6 @@ _DENIED = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_TOO_FAST = {"Throttling", "ThrottlingException", "RequestLimitExceeded"}
 _KEY_ERRORS = {4500, 4501, 4502, 4504, 4505, 4506}
 """GetMedia error ids of an encryption key that a person has to see to; 4503 passes."""
 
@@ -41,9 +40,6 @@ def permanent(error: Exception, stream_name: str) -> PermanentFailure | None:
         )
     if not isinstance(error, ClientError):
         return None
-    if error.operation_name == "AssumeRole":
-        passes = _status(error) >= 500 or code(error) in _TOO_FAST
-        return None if passes else PermanentFailure("Access denied to Role")
     if is_missing(error):
         return PermanentFailure(f"Stream {stream_name} doesn't exist")
     if is_denied(error):

@@ -9,14 +9,13 @@ without our doing, and nothing of them is skipped. So between two sampled frames
     behind = max(0, behind + min(grown, busy))
 
 Reading a backlog faster than real time lets behind fall; waiting for a silent source never
-lets it rise.
+lets it rise. A machine that is slower than real time may still finish its first backlog at the
+full rate: what grows over a backlog is forgiven, and as much as is allowed at all on top, until
+it has caught up once.
 """
 
 from dataclasses import dataclass
 from typing import Self
-
-BEHIND_S_HIGH = 2.0
-"""Fallen behind this far, the rate goes down: more than a hiccup, less than anyone minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +24,16 @@ class RatePolicy:
 
     fps_max: float
     fps_min: float
-    behind_s_high: float = BEHIND_S_HIGH  # further behind than this: one step down
-    behind_s_low: float = BEHIND_S_HIGH / 4  # no further than this, for calm_s: one step up
+    behind_s_high: float  # further behind than this: one step down
+    behind_s_low: float  # no further than this, for calm_s: one step up
     settle_s: float = 2.0  # a step down shows its effect for this long before the next
     calm_s: float = 10.0
     step: float = 0.7  # each step is this share of the one above
 
     @classmethod
     def within(cls, fps_max: float, fps_min: float, lag_s_max: float) -> Self:
-        """The usual policy; it starts to act well before lag_s_max."""
-        high = min(BEHIND_S_HIGH, lag_s_max / 4)
-        return cls(fps_max, min(fps_min, fps_max), high, high / 4)
+        """The usual policy: it forgives a short load, and acts well before lag_s_max."""
+        return cls(fps_max, min(fps_min, fps_max), lag_s_max / 5, lag_s_max / 20)
 
     def next_fps(self, fps: float, behind_s: float, unchanged_s: float) -> float:
         """The rate to go on with; unchanged_s is how long fps has been in force."""
@@ -50,16 +48,22 @@ class Pace:
     """Measures how far we fall behind; follows its policy.
 
     lag_s_max: fallen behind by more than this, is_lost says that live is the only way on.
+    has_backlog: reading does not begin at live.
     """
 
-    def __init__(self, policy: RatePolicy, lag_s_max: float) -> None:
+    def __init__(self, policy: RatePolicy, lag_s_max: float, *, has_backlog: bool = False) -> None:
         self._policy = policy
         self._lag_s_max = lag_s_max
-        self.fps = policy.fps_max
-        self.behind_s = 0.0
-        self._last: tuple[float, float] | None = None
+        self._forgiven_s = lag_s_max if has_backlog else 0.0
+        self._grown_s = 0.0
         self._waited_s = 0.0
+        self._last: tuple[float, float] | None = None
         self._changed: float | None = None
+        self.fps = policy.fps_max
+
+    @property
+    def behind_s(self) -> float:
+        return max(0.0, self._grown_s - self._forgiven_s)
 
     @property
     def is_lost(self) -> bool:
@@ -73,26 +77,35 @@ class Pace:
         """The source had nothing for this long: time that is not ours."""
         self._waited_s += seconds
 
-    def observe(self, now: float, media: float) -> float:
-        """A frame was sampled: now by a monotonic clock, media its own time, in seconds.
+    def observe(self, now: float, media: float, *, is_backlog: bool = False) -> float:
+        """A frame was sampled: now by a monotonic clock, media by its own timestamp.
 
-        Returns the rate to go on with, in frames per media second.
+        is_backlog: it came in before reading began. Returns the rate to go on with, in frames
+        per media second.
         """
         if self._last is not None:
-            elapsed = now - self._last[0]
-            grown = elapsed - (media - self._last[1])
-            self.behind_s = max(0.0, self.behind_s + min(grown, elapsed - self._waited_s))
+            elapsed, played = now - self._last[0], media - self._last[1]
+            self._grown_s += min(elapsed - played, elapsed - self._waited_s)
+            self._grown_s = max(0.0, self._grown_s)
+            if is_backlog:
+                self._forgiven_s = self._grown_s + self._lag_s_max
+            elif self._waited_s > played / 2 > 0:
+                self._forgiven_s = 0.0  # the source is the slower one: this is live
+            elif self.is_reduced:
+                # Too much for this machine, so it is over: what is won back stays won.
+                self._forgiven_s = min(self._forgiven_s, self._grown_s)
         self._last = (now, media)
         self._waited_s = 0.0
         if self._changed is None:
             self._changed = now
         fps = self._policy.next_fps(self.fps, self.behind_s, now - self._changed)
+        if fps > self.fps and self._grown_s > self._policy.behind_s_low:
+            fps = self.fps  # what was forgiven is made up for first
         if fps != self.fps:
             self.fps, self._changed = fps, now
         return self.fps
 
     def jumped(self) -> None:
         """Reading goes on at live: nothing is behind us any more."""
-        self.behind_s = 0.0
+        self._grown_s = self._forgiven_s = self._waited_s = 0.0
         self._last = None
-        self._waited_s = 0.0

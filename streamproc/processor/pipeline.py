@@ -16,7 +16,7 @@ from streamproc.clock import Clock
 from streamproc.config import ProcessorsConfig
 from streamproc.model.face import Face, Match
 from streamproc.model.media import Frame
-from streamproc.model.position import StartPosition
+from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry, build_record, encode_record
 from streamproc.processor.checkpoint import CheckpointTracker
@@ -52,12 +52,14 @@ class Pipeline:
         self,
         spec: ProcessorSpec,
         shared: Shared,
+        position: StartPosition,
         counters: Counters,
         save_checkpoint: SaveCheckpoint,
         report: Report,
     ) -> None:
         self._spec = spec
         self._shared = shared
+        self._position = position
         self._counters = counters
         self._save_checkpoint = save_checkpoint
         self._progress = asyncio.Event()
@@ -66,7 +68,7 @@ class Pipeline:
         config, clock = shared.config, shared.clock
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(config.frames_queued_max)
         policy = RatePolicy.within(config.analysis_fps, config.analysis_fps_min, config.lag_max_s)
-        pace = Pace(policy, config.lag_max_s)
+        pace = Pace(policy, config.lag_max_s, has_backlog=position is not StartAt.NOW)
         self._reader = FrameReader(
             self._frames.put, pace, self._tracker, counters, shared.threads, clock, report
         )
@@ -81,7 +83,6 @@ class Pipeline:
         source: MediaSource,
         sink: RecordSink,
         faces: FaceSearch,
-        position: StartPosition,
         stop: asyncio.Event,
     ) -> None:
         """Run until stop is set, then deliver what was analysed, for stop_timeout_s at most.
@@ -90,7 +91,7 @@ class Pipeline:
         """
         clock = self._shared.clock
         async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(self._reader.run(source, position))
+            reading = tasks.create_task(self._reader.run(source, self._position))
             analysing = tasks.create_task(self._analyse(sink, faces))
             keeping = tasks.create_task(self._keep_checkpoint())
             await stop.wait()

@@ -61,6 +61,7 @@ class FrameReader:
         self._clock = clock
         self._report = report
         self._jumped_at: float | None = None
+        self._live_from = 0.0  # what came in before this is backlog; 0 where there is none
         # From here on only touched by one decoding step at a time, on whichever thread.
         self._sampler = Sampler(pace.fps)
         self._decoder = VideoDecoder()
@@ -71,9 +72,10 @@ class FrameReader:
 
     async def run(self, source: MediaSource, position: StartPosition) -> None:
         """Read until the source ends, which a live one never does."""
+        self._live_from = 0.0 if position is StartAt.NOW else self._clock.now()
         while not await self._read(source, position):
             self._jump()
-            position = StartAt.NOW
+            position, self._live_from = StartAt.NOW, 0.0
 
     async def _read(self, source: MediaSource, position: StartPosition) -> bool:
         """Returns True at the end of the source, False when only live is worth going on."""

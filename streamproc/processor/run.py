@@ -78,6 +78,7 @@ class Run:
         pipeline = Pipeline(
             self._spec,
             self._shared,
+            position,
             self.counters,
             self._save_checkpoint,
             self.notices.slot("pace"),
@@ -88,7 +89,7 @@ class Run:
             if self._stop.is_set():
                 return
             await opened()
-            await pipeline.run(source, sink, faces, position, self._stop)
+            await pipeline.run(source, sink, faces, self._stop)
 
     async def _overdue(self) -> None:
         """Draining has its own limit; this one is for parts that do not close."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from botocore.exceptions import ClientError
+
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock, SystemClock
 from streamproc.config import SinkConfig
@@ -71,17 +73,18 @@ class KinesisSink:
         self._sender: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
-        """Raise StreamMissing if the stream is not there.
+        """Raise PermanentFailure if the stream is not there, or if we have no credentials.
 
-        A missing stream should show when a processor starts, not with its first face. A role
-        may have the right to put and none to describe, so any other answer says nothing, and
-        the first PutRecords will tell.
+        That should show when a processor starts, not with its first face. A role may have the
+        right to put and none to describe, so a refusal says nothing yet: the first PutRecords
+        will tell.
         """
         try:
             await self._client.describe_stream_summary(StreamARN=self._stream_arn)
         except SERVICE_TROUBLE as error:
             failure = permanent_failure(error, self._arn.name, self._arn.account)
-            if isinstance(failure, StreamMissing):
+            refused = isinstance(error, ClientError) and not isinstance(failure, StreamMissing)
+            if failure is not None and not refused:
                 raise failure from error
 
     @property

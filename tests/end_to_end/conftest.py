@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Rig:
         for fragment in sorted(fragments, key=lambda item: int(item["FragmentNumber"])):
             start_ms = round(fragment["ProducerTimestamp"].timestamp() * 1000)
             for offset_ms in range(0, 1000, 1000 // FPS):  # the clip has a keyframe every second
-                slot = math.floor((start_ms + offset_ms) / 1000 * fps)
+                slot = slot_of(start_ms + offset_ms, fps)
                 if slot != last_slot:
                     due.append((fragment["FragmentNumber"], float(np.float32(offset_ms / 1000))))
                 last_slot = slot
@@ -116,6 +117,11 @@ def read_all(kinesis: Any, stream: str) -> list[dict[str, Any]]:
     return found
 
 
+def slot_of(media_ms: int, fps: float) -> int:
+    """Which slot of 1/fps seconds a frame falls into, 1.5 ms of rounding allowed for."""
+    return math.floor(Fraction(2 * media_ms + 3, 2000) * Fraction(fps))
+
+
 def key_of(record: dict[str, Any]) -> tuple[str, float]:
     """A record's natural identity: its fragment, and where in it."""
     video = record["InputInformation"]["KinesisVideo"]
@@ -125,6 +131,11 @@ def key_of(record: dict[str, Any]) -> tuple[str, float]:
 @pytest.fixture(name="read_all")
 def _read_all() -> Callable[..., list[dict[str, Any]]]:
     return read_all
+
+
+@pytest.fixture(name="slot_of")
+def _slot_of() -> Callable[[int, float], int]:
+    return slot_of
 
 
 @pytest.fixture(name="key_of")
@@ -192,7 +203,7 @@ def eileen_png() -> bytes:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eileen Collins in view for six seconds of rendered H.264, a keyframe every second."""
     file = tmp_path_factory.mktemp("clip") / "eileen.mp4"
-    write_clip(file, [scene(1.0 + number / FPS * 0.7) for number in range(6 * FPS)])
+    write_clip(file, [scene(0.8 + number / FPS * 0.33) for number in range(6 * FPS)])
     return file
 
 

@@ -34,8 +34,10 @@ def test_killed_while_running_it_resumes_behind_the_checkpoint_with_none_missing
     def seen() -> Counter[Any]:
         return Counter(key_of(record) for record in rig.records())
 
-    wait_until(lambda: len(seen()) >= len(due), 60.0, lambda: (len(seen()), len(due)))
+    wait_until(lambda: due <= set(seen()), 60.0, lambda: due - set(seen()))
     counted = seen()
-    assert set(counted) == due, "twelve seconds, every sampled frame of them"
+    # Sampling begins anew with the fragment it resumes at, so its first frame may be one more.
+    assert {offset for _, offset in set(counted) - due} <= {0.0}
+    assert len(set(counted) - due) <= 1
     repeated = {number for (number, _), times in counted.items() if times > 1}
     assert len(repeated) <= 2, "only what was in flight may come twice"

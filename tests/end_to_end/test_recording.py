@@ -5,10 +5,9 @@ lobby; its timecodes restart and its last fragment is cut. Needs the test data.
 """
 
 import asyncio
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from streamproc.mkv.fragments import FragmentParser
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
 
 FPS = 5.0
+Told: TypeAlias = tuple[str, float, float, float]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,15 @@ def recorded_rig(testdata: Path, rig_with: Any) -> Any:
     return rig_with("--pack", str(testdata / "models" / "mbf_arcface"))
 
 
-def due_records(recording: bytes) -> list[tuple[str, float, float, float]]:
+def due_records(
+    recording: bytes, slot_of: Callable[[int, float], int]
+) -> list[tuple[str, float, float, float]]:
     """(number, server time, producer time, offset) of every frame that is to be sampled.
 
     The first frame of each slot of 1/FPS seconds of media time, in presentation order.
     """
     parser = FragmentParser()
-    due: list[tuple[str, float, float, float]] = []
+    due: list[Told] = []
     last_slot: int | None = None
     fragment, offsets = None, list[int]()
     for event in [*parser.feed(recording), *parser.close()]:
@@ -49,7 +51,8 @@ def due_records(recording: bytes) -> list[tuple[str, float, float, float]]:
             assert fragment.producer_timestamp is not None
             assert fragment.server_timestamp is not None
             for offset_ns in sorted(offsets):
-                slot = math.floor((fragment.producer_timestamp + offset_ns / 1e9) * FPS)
+                start_ms = round(fragment.producer_timestamp * 1000)
+                slot = slot_of(start_ms + offset_ns // 1_000_000, FPS)
                 if slot != last_slot:
                     due.append(
                         (
@@ -63,7 +66,7 @@ def due_records(recording: bytes) -> list[tuple[str, float, float, float]]:
     return due
 
 
-def told(record: dict[str, Any]) -> tuple[str, float, float, float]:
+def told(record: dict[str, Any]) -> Told:
     video = record["InputInformation"]["KinesisVideo"]
     return (
         video["FragmentNumber"], video["ServerTimestamp"], video["ProducerTimestamp"],
@@ -98,7 +101,11 @@ def get_media_server(recording: bytes, serve_in_thread: Any) -> Iterator[str]:
 
 
 def test_served_byte_for_byte_each_sampled_frame_gives_its_record(
-    recording: bytes, testdata: Path, rig_with: Any, get_media_server: str
+    recording: bytes,
+    testdata: Path,
+    rig_with: Any,
+    get_media_server: str,
+    slot_of: Any,
 ) -> None:
     rig = rig_with(
         "--pack", str(testdata / "models" / "mbf_arcface"),
@@ -109,7 +116,7 @@ def test_served_byte_for_byte_each_sampled_frame_gives_its_record(
     video = "arn:aws:kinesisvideo:us-east-1:000000000000:stream/lobby/1517530000000"
     rig.create(video, data["StreamARN"])
     rig.start()
-    due = due_records(recording)
+    due = due_records(recording, slot_of)
     assert len({number for number, *_ in due}) == 12
     records = rig.wait_until(lambda: len(got := rig.records()) >= len(due) and got, 90.0)
     assert [told(record) for record in records] == due
@@ -117,7 +124,7 @@ def test_served_byte_for_byte_each_sampled_frame_gives_its_record(
 
 
 def test_pushed_through_the_embedded_service_each_sampled_frame_gives_its_record(
-    recording: bytes, recorded_rig: Any, run_cli: Any, testdata: Path
+    recording: bytes, recorded_rig: Any, run_cli: Any, testdata: Path, slot_of: Any
 ) -> None:
     rig = recorded_rig
     video, data = rig.streams()
@@ -134,7 +141,7 @@ def test_pushed_through_the_embedded_service_each_sampled_frame_gives_its_record
     assert len(fragments) >= 11
     numbers = sorted((item["FragmentNumber"] for item in fragments), key=int)
     stored = archive.get_media_for_fragment_list(StreamName="cam", Fragments=numbers)
-    due = due_records(stored["Payload"].read())
+    due = due_records(stored["Payload"].read(), slot_of)
     records = rig.wait_until(lambda: len(got := rig.records()) >= len(due) and got, 90.0)
     assert [told(record) for record in records] == due
     assert {told(record)[0] for record in records} == set(numbers)

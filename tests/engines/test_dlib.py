@@ -106,8 +106,8 @@ def camera(astronaut: Image, group: Image, frames: int) -> Iterator[Image]:
             picture[280 - 8 * number : 680 - 8 * number, 660:1268] = crowd
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))
-    with av.open(BytesIO(buffer.getvalue())) as container:
-        for frame in container.decode(video=0):
+    with av.open(BytesIO(buffer.getvalue()), "r") as received:
+        for frame in received.decode(video=0):
             yield frame.to_ndarray(format="bgr24")  # type: ignore[misc]
 
 
@@ -159,7 +159,7 @@ def test_without_dlib_the_error_names_the_command(monkeypatch: pytest.MonkeyPatc
 def test_without_the_weights_package_the_error_names_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EngineError, match=r"face_recognition_models.*pip install"):
         load_engine(EngineConfig(name="dlib"))
 

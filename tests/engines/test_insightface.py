@@ -138,7 +138,7 @@ def test_the_detector_computes_no_padding_beyond_its_stride(
 
 
 def test_a_provider_that_is_not_there_is_an_error_and_no_fallback(toy_pack: Path) -> None:
-    with pytest.raises(EngineError, match="CUDAExecutionProvider.*onnxruntime-gpu"):
+    with pytest.raises(EngineError, match=r"CUDAExecutionProvider.*onnxruntime-gpu"):
         load(toy_pack, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
 
 
@@ -228,16 +228,14 @@ def test_a_picture_turned_clockwise_turns_the_roll_by_as_much(
 
 
 def test_a_mirrored_face_looks_the_other_way(mbf_engine: FaceEngine, six_people: Image) -> None:
-    """The boy at the right edge looks to the viewer's left."""
-    boy = six_people[30:280, 850:1050]
-    poses = [
-        mbf_engine.analyse([np.ascontiguousarray(image)])[0][0].pose
-        for image in (boy, boy[:, ::-1])
-    ]
-    assert poses[0] is not None
-    assert poses[1] is not None
-    assert poses[0].yaw < -10
-    assert poses[1].yaw > 10
+    """The man who stands on the right looks to the viewer's left."""
+    man = six_people[30:280, 850:1050]
+    images = [np.ascontiguousarray(man), np.ascontiguousarray(man[:, ::-1])]
+    pose, mirrored = (faces[0].pose for faces in mbf_engine.analyse(images))
+    assert pose is not None
+    assert mirrored is not None
+    assert pose.yaw < -10
+    assert mirrored.yaw > 10
 
 
 def test_people_are_told_apart(mbf_engine: FaceEngine, testdata: Path) -> None:

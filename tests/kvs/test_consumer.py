@@ -273,15 +273,11 @@ class TestWhatNoRetryHeals:
                 async with open_source(with_role(service.url), SPEC, pytest.fail, Patience()):
                     pass
 
-    async def test_does_not_include_too_many_roles_at_once(self) -> None:
-        reports: list[str] = []
-        async with online(KinesisVideo([], sts=Refusal(400, "Throttling"))) as service:
-            async with open_source(with_role(service.url), SPEC, reports.append, Patience()):
-                assert "Throttling" in reports[0]
-
-    async def test_includes_a_service_that_is_switched_off(self) -> None:
-        off = AwsClients(EndpointsConfig(kinesisvideo="off"), AwsConfig(), embedded_url="")
-        with pytest.raises(PermanentFailure, match=r"endpoints\.kinesisvideo is off"):
+    async def test_includes_a_role_without_a_service_to_assume_it(self) -> None:
+        off = AwsClients(
+            EndpointsConfig(kinesisvideo="aws", sts="off"), AwsConfig(role="assume"), ""
+        )
+        with pytest.raises(PermanentFailure, match=r"endpoints\.sts is off"):
             async with open_source(off, SPEC, pytest.fail, Patience()):
                 pass
 

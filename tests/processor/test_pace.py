@@ -4,7 +4,7 @@ import pytest
 
 from streamproc.processor.pace import Pace, RatePolicy
 
-POLICY = RatePolicy(fps_max=5.0, fps_min=1.0)
+POLICY = RatePolicy(fps_max=5.0, fps_min=1.0, behind_s_high=2.0, behind_s_low=0.5)
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,9 @@ def test_policy(fps: float, behind_s: float, unchanged_s: float, following: floa
     assert POLICY.next_fps(fps, behind_s, unchanged_s) == following
 
 
-def test_a_tight_lag_makes_the_policy_act_earlier() -> None:
-    policy = RatePolicy.within(5.0, 1.0, lag_s_max=2.0)
-    assert (policy.behind_s_high, policy.behind_s_low) == (0.5, 0.125)
+def test_the_policy_acts_well_before_the_lag_allowed() -> None:
+    policy = RatePolicy.within(5.0, 1.0, lag_s_max=30.0)
+    assert (policy.behind_s_high, policy.behind_s_low) == (6.0, 1.5)
 
 
 def test_the_least_rate_never_exceeds_the_usual_one() -> None:
@@ -43,14 +43,16 @@ class Simulation:
         self.rates: list[float] = []
         self.analysed = 0
 
-    def watch(self, seconds: float, *, live_offset: float | None = 0.0) -> None:
+    def watch(
+        self, seconds: float, *, live_offset: float | None = 0.0, is_backlog: bool = False
+    ) -> None:
         """Media as it is filmed, or, with live_offset None, a backlog that is there at once."""
         end = self.media + seconds
         while self.media < end and not self.pace.is_lost:
             if live_offset is not None and self.media + live_offset > self.now:
                 self.pace.waited(self.media + live_offset - self.now)
                 self.now = self.media + live_offset
-            self.rates.append(self.pace.observe(self.now, self.media))
+            self.rates.append(self.pace.observe(self.now, self.media, is_backlog=is_backlog))
             self.analysed += 1
             self.now += self.work_s
             self.media += 1 / self.pace.fps
@@ -95,6 +97,37 @@ def test_a_backlog_is_read_at_the_full_rate_however_old_it_is() -> None:
     simulation.watch(3600, live_offset=None)
     assert set(simulation.rates) == {5.0}
     assert simulation.analysed == pytest.approx(3600 * 5, abs=2)
+
+
+def test_a_slow_machine_reads_a_backlog_at_the_full_rate_and_then_keeps_up() -> None:
+    """Two minutes that came in while the daemon was down, on a machine that needs five."""
+    simulation = Simulation(Pace(POLICY, 30.0, has_backlog=True), work_s=0.5)
+    simulation.watch(120, live_offset=None, is_backlog=True)
+    assert set(simulation.rates) == {5.0}
+    simulation.watch(900)
+    assert not simulation.pace.is_lost
+    assert simulation.now - simulation.media < 10
+
+
+def test_a_burst_on_a_slow_machine_is_forgiven() -> None:
+    """A clip that is pushed as fast as it goes, to a processor that waits for it."""
+    simulation = Simulation(Pace(POLICY, 30.0, has_backlog=True), work_s=0.5)
+    simulation.watch(10, live_offset=None)
+    assert set(simulation.rates) == {5.0}
+
+
+def test_a_slow_machine_is_forgiven_once_and_not_for_ever() -> None:
+    simulation = Simulation(Pace(POLICY, 30.0, has_backlog=True), work_s=0.5)
+    simulation.watch(600)
+    assert simulation.pace.is_reduced
+    assert simulation.now - simulation.media < 40
+
+    caught_up = Simulation(Pace(POLICY, 30.0, has_backlog=True), work_s=0.05)
+    caught_up.watch(20)
+    caught_up.work_s = 0.5
+    caught_up.watch(60)
+    assert caught_up.pace.is_reduced
+    assert caught_up.now - caught_up.media < 10
 
 
 def test_an_outage_of_the_source_costs_no_frame() -> None:

@@ -26,7 +26,7 @@ from streamproc.model.media import (
     Track,
     TrackKind,
 )
-from streamproc.model.position import StartAt
+from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor import reader
 from streamproc.processor.fake import ScriptedWorld
@@ -79,6 +79,7 @@ def running(spec: ProcessorSpec, threads: ThreadPoolExecutor) -> Callable[..., A
     async def start(
         world: ScriptedWorld | None = None,
         partition_key: Literal["processor", "random"] = "processor",
+        position: StartPosition = StartAt.EARLIEST,
         **settings: Any,
     ) -> AsyncIterator[Bench]:
         world = world or ScriptedWorld(FakeEngine(), people={1: "alice"})
@@ -89,11 +90,9 @@ def running(spec: ProcessorSpec, threads: ThreadPoolExecutor) -> Callable[..., A
         async def save(number: str) -> None:
             bench.checkpoints.append(number)
 
-        pipeline = Pipeline(spec, shared, bench.counters, save, bench.reports.append)
+        pipeline = Pipeline(spec, shared, position, bench.counters, save, bench.reports.append)
         async with world.sink(spec, pipeline.delivered, print) as sink:
-            bench.task = asyncio.create_task(
-                pipeline.run(world.stream, sink, world, StartAt.EARLIEST, bench.stop)
-            )
+            bench.task = asyncio.create_task(pipeline.run(world.stream, sink, world, bench.stop))
             try:
                 yield bench
             finally:

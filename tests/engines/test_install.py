@@ -1,0 +1,175 @@
+"""Installing a pack: whole and in one step, or not at all and in one line."""
+
+import hashlib
+import io
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from streamproc.engines import install, packs
+from streamproc.engines.install import install_pack
+from streamproc.engines.packs import Pack, models_folder
+from streamproc.errors import EngineError
+
+
+class Publisher(BaseHTTPRequestHandler):
+    """Serves one archive, well or badly."""
+
+    archive: ClassVar[bytes] = b""
+    status: ClassVar[int] = 200
+    missing_bytes: ClassVar[int] = 0
+    silence_s: ClassVar[float] = 0.0
+
+    def do_GET(self) -> None:
+        time.sleep(self.silence_s)
+        if self.silence_s:
+            return  # who asked has gone
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.archive)))
+        self.end_headers()
+        self.wfile.write(self.archive[: len(self.archive) - self.missing_bytes])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def publisher(toy_pack: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Publisher]]:
+    """The toy pack is published as "toys", nested as InsightFace's antelopev2 is."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in toy_pack.iterdir():
+            archive.write(file, f"toys/{file.name}")
+        archive.writestr("../../outside.onnx", b"")
+        archive.writestr("toys/README.txt", "not for us")
+    handler = type("Handler", (Publisher,), {"archive": buffer.getvalue()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = False  # so that closing waits for them
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sha256 = hashlib.sha256((toy_pack / "recogniser.onnx").read_bytes()).hexdigest()
+    toys = Pack("toys", "toys", 1, {"recogniser.onnx": sha256})
+    monkeypatch.setitem(packs.KNOWN_PACKS, "toys", toys)
+    monkeypatch.setattr(
+        install, "_url", lambda name: f"http://127.0.0.1:{server.server_port}/{name}.zip"
+    )
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def quiet(done: int, total: int) -> None:
+    pass
+
+
+def without_outside(archive: bytes) -> bytes:
+    source, buffer = zipfile.ZipFile(io.BytesIO(archive)), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as clean:
+        for member in source.infolist():
+            if "outside" not in member.filename:
+                clean.writestr(member, source.read(member))
+    return buffer.getvalue()
+
+
+def test_a_pack_is_installed_whole_and_flat(publisher: type[Publisher], tmp_path: Path) -> None:
+    publisher.archive = without_outside(publisher.archive)
+    told: list[tuple[int, int]] = []
+    folder = install_pack("toys", tmp_path, lambda done, total: told.append((done, total)))
+    assert folder == models_folder(tmp_path) / "toys"
+    assert {file.name for file in folder.iterdir()} == {
+        "detector.onnx",
+        "recogniser.onnx",
+        "genderage.onnx",
+    }
+    assert told[-1] == (len(publisher.archive), len(publisher.archive))
+    assert [path.name for path in models_folder(tmp_path).iterdir()] == ["toys"]
+
+
+def test_an_archive_writes_nothing_outside_its_folder(
+    publisher: type[Publisher], tmp_path: Path
+) -> None:
+    """Its empty outside.onnx comes to lie inside, where it is found to be no model."""
+    root = tmp_path / "deep" / "root"
+    with pytest.raises(EngineError, match=r"outside\.onnx is damaged"):
+        install_pack("toys", root, quiet)
+    assert not list(tmp_path.rglob("outside.onnx"))
+
+
+def test_what_is_there_is_replaced_only_when_told(
+    publisher: type[Publisher], tmp_path: Path
+) -> None:
+    publisher.archive = without_outside(publisher.archive)
+    old = models_folder(tmp_path) / "toys" / "old.onnx"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    with pytest.raises(EngineError, match="--force"):
+        install_pack("toys", tmp_path, quiet)
+    assert old.exists()
+    install_pack("toys", tmp_path, quiet, force=True)
+    assert not old.exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"status": 404}, "answered 404"),
+        ({"missing_bytes": 1000}, "ended after|broke off"),
+        ({"archive": b"<html>moved</html>"}, "no whole archive"),
+        ({"silence_s": 1.0}, "cannot be reached.*timed out"),
+    ],
+)
+def test_a_download_that_fails_says_why_and_leaves_nothing(
+    publisher: type[Publisher],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr(install, "_TIMEOUT_S", 0.3)
+    publisher.archive = without_outside(publisher.archive)
+    for name, value in fault.items():
+        setattr(publisher, name, value)
+    root = tmp_path / "root"
+    with pytest.raises(EngineError, match=words) as caught:
+        install_pack("toys", root, quiet)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in root.rglob("*") if path.is_file()]
+    assert not (models_folder(root) / "toys").exists()
+
+
+def test_a_file_that_is_not_the_published_one_is_refused(
+    publisher: type[Publisher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.archive = without_outside(publisher.archive)
+    pack = Pack("toys", "toys", 1, {"recogniser.onnx": "0" * 64})
+    monkeypatch.setitem(packs.KNOWN_PACKS, "toys", pack)
+    with pytest.raises(EngineError, match=r"recogniser\.onnx.*SHA-256"):
+        install_pack("toys", tmp_path, quiet)
+    assert list(models_folder(tmp_path).iterdir()) == []
+
+
+def test_without_a_network_it_fails_at_once_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_url", lambda name: f"http://nowhere.invalid/{name}.zip")
+    before = time.monotonic()
+    with pytest.raises(EngineError, match=r"cannot be reached.*--engine dlib") as caught:
+        install_pack("buffalo_sc", tmp_path / "root", quiet)
+    assert time.monotonic() - before < 10
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "root").exists()
+
+
+def test_the_address_is_insightface_s_own() -> None:
+    assert install._url("buffalo_sc").startswith("https://github.com/deepinsight/insightface/")
+    assert install._url("buffalo_sc").endswith("/buffalo_sc.zip")
+
+
+def test_an_unknown_pack_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="buffalo_sc, buffalo_s"):
+        install_pack("bufallo", tmp_path, quiet)

@@ -1,0 +1,185 @@
+"""One engine for everyone: fair, bounded, and a failure stays with its caller."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+
+from streamproc.engines.fake import FakeEngine
+from streamproc.engines.scheduler import Scheduler
+from streamproc.errors import EngineError
+from streamproc.model.media import Image
+
+
+class Gate:
+    """Holds every picture on its thread until opened, and notes the order they came in.
+
+    A picture is told by the grey of its first pixel.
+    """
+
+    def __init__(self) -> None:
+        self.order: list[int] = []
+        self._entered = threading.Semaphore(0)
+        self._open = threading.Semaphore(0)
+
+    def __call__(self, images: Sequence[Image]) -> None:
+        self.order.append(int(images[0][0, 0, 0]))
+        self._entered.release()
+        assert self._open.acquire(timeout=10)
+
+    def let(self, count: int) -> None:
+        self._open.release(count)
+
+    async def entered(self) -> None:
+        """Until one more picture is on a thread."""
+        assert await asyncio.to_thread(self._entered.acquire, timeout=10)
+
+
+def picture(number: int) -> Image:
+    return np.full((40, 40, 3), number, np.uint8)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def scheduler(gate: Gate) -> AsyncIterator[Scheduler]:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=1)
+    yield scheduler
+    gate.let(100)
+    await scheduler.aclose()
+
+
+async def submit(scheduler: Scheduler, number: int, owner: str) -> "asyncio.Task[object]":
+    task: asyncio.Task[object] = asyncio.create_task(scheduler.analyse(picture(number), owner))
+    await asyncio.sleep(0)  # it asks before anyone else does
+    return task
+
+
+async def test_it_answers_with_the_faces_of_the_picture() -> None:
+    image = np.full((100, 100, 3), 90, np.uint8)
+    FakeEngine.paint(image, 5, 20, 20, 40)
+    scheduler = Scheduler(FakeEngine(), threads=2)
+    (face,) = await scheduler.analyse(image, "one")
+    assert face.embedding is not None
+    assert face.embedding.argmax() == 5
+    await scheduler.aclose()
+
+
+async def test_turns_go_round_the_owners_however_much_one_asks(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    tasks = [await submit(scheduler, number, "greedy") for number in (10, 11, 12, 13)]
+    tasks += [await submit(scheduler, 20, "second"), await submit(scheduler, 30, "third")]
+    gate.let(6)
+    await asyncio.gather(*tasks)
+    assert gate.order == [10, 11, 20, 30, 12, 13]
+
+
+async def test_an_owner_that_asks_one_at_a_time_gets_every_other_turn(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    async def patient() -> None:
+        for number in (20, 21, 22):
+            await scheduler.analyse(picture(number), "patient")
+
+    greedy = [await submit(scheduler, number, "greedy") for number in range(10, 18)]
+    modest = asyncio.create_task(patient())
+    gate.let(11)
+    await asyncio.gather(modest, *greedy)
+    assert gate.order.index(22) <= 6
+
+
+async def test_as_many_pictures_run_at_once_as_there_are_threads(gate: Gate) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=2)
+    tasks = [await submit(scheduler, number, str(number)) for number in range(4)]
+    await gate.entered()
+    await gate.entered()
+    assert (scheduler.running, scheduler.queued) == (2, 2)
+    gate.let(4)
+    await asyncio.gather(*tasks)
+    assert (scheduler.running, scheduler.queued) == (0, 0)
+    await scheduler.aclose()
+
+
+async def test_a_cancelled_picture_that_waits_is_never_analysed(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    first = await submit(scheduler, 1, "a")
+    waiting, behind = await submit(scheduler, 2, "a"), await submit(scheduler, 3, "b")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert scheduler.queued == 1
+    gate.let(2)
+    await asyncio.gather(first, behind)
+    assert gate.order == [1, 3]
+
+
+async def test_a_cancelled_picture_on_a_thread_frees_it_when_done(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    running = await submit(scheduler, 1, "a")
+    await gate.entered()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    behind = await submit(scheduler, 2, "b")
+    gate.let(2)
+    assert await behind == []
+    assert gate.order == [1, 2]
+
+
+async def test_a_failure_reaches_its_caller_and_nobody_else() -> None:
+    def refuse_black(images: Sequence[Image]) -> None:
+        if images[0].max() == 0:
+            raise EngineError("too dark")
+
+    scheduler = Scheduler(FakeEngine(before=refuse_black), threads=1)
+    dark, light = await asyncio.gather(
+        scheduler.analyse(picture(0), "dark"),
+        scheduler.analyse(picture(9), "light"),
+        return_exceptions=True,
+    )
+    assert isinstance(dark, EngineError)
+    assert light == []
+    assert await scheduler.analyse(picture(8), "dark") == []
+    assert (scheduler.load["dark"].failed_total, scheduler.load["dark"].analysed_total) == (1, 1)
+    await scheduler.aclose()
+
+
+async def test_the_load_of_each_owner_is_counted(scheduler: Scheduler, gate: Gate) -> None:
+    gate.let(3)
+    for owner in ("a", "a", "b"):
+        await scheduler.analyse(picture(1), owner)
+    assert scheduler.load["a"].analysed_total == 2
+    assert scheduler.load["b"].analysed_total == 1
+    assert scheduler.busy_s == pytest.approx(
+        scheduler.load["a"].busy_s + scheduler.load["b"].busy_s
+    )
+    assert scheduler.busy_s > 0
+    scheduler.forget("a")
+    assert set(scheduler.load) == {"b"}
+
+
+async def test_closing_finishes_what_runs_and_refuses_what_waits(gate: Gate) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=1)
+    running, waiting = await submit(scheduler, 1, "a"), await submit(scheduler, 2, "a")
+    await gate.entered()
+    closing = asyncio.create_task(scheduler.aclose())
+    with pytest.raises(EngineError, match="shutting down"):
+        await waiting
+    gate.let(1)
+    await closing
+    assert await running == []
+    assert gate.order == [1]
+    with pytest.raises(EngineError, match="shutting down"):
+        await scheduler.analyse(picture(3), "a")
+
+
+def test_no_number_of_threads_means_one_per_core() -> None:
+    assert Scheduler(FakeEngine()).threads >= 1
