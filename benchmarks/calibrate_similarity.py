@@ -70,7 +70,7 @@ def fit_tail(strangers: Strangers) -> tuple[float, float, float]:
             return float("inf")
         return float((weights * (np.log(scale) + (1 + 1 / shape) * np.log(inside))).sum())
 
-    shape, scale = minimize(loss, [-0.1, float(excess.mean())], method="Nelder-Mead").x
+    shape, scale = minimize(loss, [0.01, float(excess.mean())], method="Nelder-Mead").x
     return threshold, float(shape), float(scale)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
-from streamproc.model.face import BoundingBox, Face, IndexedFace, Match
-from streamproc.model.record import box_members
+from streamproc.model.face import Face, IndexedFace, Match
+from streamproc.model.members import face_members, stored_box_members
 
 _LANDMARK_ORDER = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 _AGE_BAND = 8
@@ -28,31 +28,14 @@ def face_detail(face: Face, attributes: Collection[str] = ()) -> dict[str, Any]:
 
 def compared_face(face: Face) -> dict[str, Any]:
     """ComparedFace, which is also what DEFAULT means for a FaceDetail."""
-    by_type = {mark.type: mark for mark in face.landmarks}
-    member: dict[str, Any] = {
-        "BoundingBox": box_members(face.box),
-        "Confidence": face.confidence,
-        "Landmarks": [
-            {"Type": mark.type, "X": mark.x, "Y": mark.y}
-            for mark in map(by_type.get, _LANDMARK_ORDER)
-            if mark is not None
-        ],
-    }
-    if face.pose is not None:
-        member["Pose"] = {"Roll": face.pose.roll, "Yaw": face.pose.yaw, "Pitch": face.pose.pitch}
-    if face.quality is not None:
-        member["Quality"] = {
-            "Brightness": face.quality.brightness,
-            "Sharpness": face.quality.sharpness,
-        }
-    return member
+    return face_members(face, _LANDMARK_ORDER)
 
 
 def indexed_face(face: IndexedFace) -> dict[str, Any]:
     """Face: what a collection knows of it."""
     return {
         "FaceId": face.face_id,
-        "BoundingBox": _stored_box(face.box),
+        "BoundingBox": stored_box_members(face.box),
         "ImageId": face.image_id,
         "ExternalImageId": face.external_image_id,
         "Confidence": face.confidence,
@@ -62,8 +45,3 @@ def indexed_face(face: IndexedFace) -> dict[str, Any]:
 
 def face_match(match: Match) -> dict[str, Any]:
     return {"Similarity": match.similarity, "Face": indexed_face(match.face)}
-
-
-def _stored_box(box: BoundingBox) -> dict[str, float]:
-    # Rekognition gives boxes of indexed faces with six significant digits.
-    return {key: float(f"{value:.6g}") for key, value in box_members(box).items()}

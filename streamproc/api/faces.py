@@ -11,7 +11,7 @@ from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
-from streamproc.model.record import box_members
+from streamproc.model.members import box_members
 
 
 @rekognition.operation("IndexFaces")

@@ -9,7 +9,7 @@ from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
 from streamproc.model.face import Face
-from streamproc.model.record import box_members
+from streamproc.model.members import box_members
 
 _OWNER = "api"  # all requests together take one turn beside each processor
 

@@ -76,6 +76,8 @@ class InsightFaceEngine:
         self._recogniser = models["recognition"]
         self._attributes = models.get("genderage")
         self._sizes = sorted(config.detection_sizes, reverse=True)
+        if self._detector.static_input_size is not None:
+            self._sizes = self._sizes[:1]  # it looks at one size, whatever it is asked
         self._side: int = self._recogniser.input_size[0]
         batch = self._recogniser.input_shape[0]
         self._batch_max = batch if isinstance(batch, int) else _BATCH_MAX

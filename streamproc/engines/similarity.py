@@ -57,13 +57,13 @@ def _interpolate(value: float, xs: Sequence[float], ys: Sequence[float]) -> floa
     return y0 + (y1 - y0) * (value - x0) / (x1 - x0)
 
 
-MBF_ARCFACE = Calibration((0.003, 0.126, 0.231, 0.315, 0.385, 0.493), "measured")
+MBF_ARCFACE = Calibration((0.003, 0.126, 0.231, 0.314, 0.387, 0.504), "measured")
 """MobileFaceNet ArcFace, 128 dimensions (mbf_arcface_y1)."""
 
 DLIB_RESNET = Calibration((0.836, 0.878, 0.907, 0.925, 0.939, 0.957), "measured")
 """dlib's ResNet, 128 dimensions, descriptors normalised."""
 
-ARCFACE_512 = Calibration((0.003, 0.112, 0.205, 0.280, 0.342, 0.438), "estimated")
+ARCFACE_512 = Calibration((0.003, 0.113, 0.206, 0.280, 0.345, 0.449), "estimated")
 """InsightFace's networks of 512 dimensions, all alike: MBF_ARCFACE's curve, scaled so that
 0.28 is met by 1 stranger in 1000."""
 

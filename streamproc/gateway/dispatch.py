@@ -22,73 +22,8 @@ when the client leaves in the middle; in an answer it is an AsyncIterator[bytes]
 closed as soon as it ends, the client leaves or the server stops, even before its first chunk
 (when a generator runs none of its code). The answer's headers leave when the handler returns.
 So a generator that reads the request while it yields is full duplex, and every error that
-should be an HTTP error must be raised before the handler returns:
-
-    PUT_MEDIA = {
-        "operations": {
-            "PutMedia": {
-                "name": "PutMedia",
-                "http": {"method": "POST", "requestUri": "/putMedia"},
-                "input": {"shape": "PutMediaInput"},
-                "output": {"shape": "PutMediaOutput"},
-                "errors": [{"shape": "ResourceNotFoundException"}],
-            }
-        },
-        "shapes": {
-            "PutMediaInput": {
-                "type": "structure",
-                "required": ["FragmentTimecodeType", "Payload"],
-                "members": {
-                    "StreamName": {
-                        "shape": "StreamName",
-                        "location": "header",
-                        "locationName": "x-amzn-stream-name",
-                    },
-                    "FragmentTimecodeType": {
-                        "shape": "FragmentTimecodeType",
-                        "location": "header",
-                        "locationName": "x-amzn-fragment-timecode-type",
-                    },
-                    "ProducerStartTimestamp": {
-                        "shape": "Timestamp",
-                        "location": "header",
-                        "locationName": "x-amzn-producer-start-timestamp",
-                        "timestampFormat": "unixTimestamp",
-                    },
-                    "Payload": {"shape": "Payload"},
-                },
-                "payload": "Payload",
-            },
-            "FragmentTimecodeType": {"type": "string", "enum": ["ABSOLUTE", "RELATIVE"]},
-            "PutMediaOutput": {
-                "type": "structure",
-                "members": {
-                    "ContentType": {
-                        "shape": "ContentType",
-                        "location": "header",
-                        "locationName": "Content-Type",
-                    },
-                    "Payload": {"shape": "Payload"},
-                },
-                "payload": "Payload",
-            },
-        },
-    }
-    media = Service[Streams](
-        "kinesis-video-media", validation_error="InvalidArgumentException", extra=PUT_MEDIA
-    )
-
-    @media.operation("PutMedia")
-    async def put_media(
-        streams: Streams, request: dict[str, Any], context: RequestContext
-    ) -> dict[str, Any]:
-        stream = streams.find(context.region, request["StreamName"])     # may raise
-
-        async def acknowledgements() -> AsyncIterator[bytes]:
-            async for chunk in request["Payload"]:
-                yield stream.take(chunk)
-
-        return {"ContentType": "application/json", "Payload": acknowledgements()}
+should be an HTTP error must be raised before the handler returns.
+PutMedia in local/kinesis_video/service.py is such an operation, whole.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

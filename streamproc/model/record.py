@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.model.face import BoundingBox, Face, Match
+from streamproc.model.face import Face, Match
 from streamproc.model.media import Frame
+from streamproc.model.members import face_members, stored_box_members
 
 _LANDMARK_ORDER = ("eyeLeft", "eyeRight", "mouthLeft", "mouthRight", "nose")
 
@@ -44,7 +45,7 @@ def build_record(
         "StreamProcessorInformation": {"Status": "RUNNING"},
         "FaceSearchResponse": [
             {
-                "DetectedFace": _detected(face),
+                "DetectedFace": face_members(face, _LANDMARK_ORDER),
                 "MatchedFaces": [_matched(match) for match in matches],
             }
             for face, matches in faces
@@ -57,36 +58,10 @@ def encode_record(record: dict[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def box_members(box: BoundingBox) -> dict[str, float]:
-    return {"Height": box.height, "Width": box.width, "Left": box.left, "Top": box.top}
-
-
-def _detected(face: Face) -> dict[str, Any]:
-    by_type = {mark.type: mark for mark in face.landmarks}
-    detected: dict[str, Any] = {
-        "BoundingBox": box_members(face.box),
-        "Confidence": face.confidence,
-        "Landmarks": [
-            {"X": mark.x, "Y": mark.y, "Type": mark.type}
-            for mark in map(by_type.get, _LANDMARK_ORDER)
-            if mark is not None
-        ],
-    }
-    if face.pose is not None:
-        pose = face.pose
-        detected["Pose"] = {"Pitch": pose.pitch, "Roll": pose.roll, "Yaw": pose.yaw}
-    if face.quality is not None:
-        quality = face.quality
-        detected["Quality"] = {"Brightness": quality.brightness, "Sharpness": quality.sharpness}
-    return detected
-
-
 def _matched(match: Match) -> dict[str, Any]:
     indexed = match.face
     face: dict[str, Any] = {
-        "BoundingBox": {
-            key: float(f"{value:.6g}") for key, value in box_members(indexed.box).items()
-        },
+        "BoundingBox": stored_box_members(indexed.box),
         "FaceId": indexed.face_id,
         "Confidence": indexed.confidence,
         "ImageId": indexed.image_id,

@@ -147,11 +147,14 @@ class FrameReader:
     def _keep_pace(self, frame: Frame) -> None:
         self._counters.frames_sampled_total += 1
         now, server_timestamp = self._clock.monotonic(), frame.fragment.server_timestamp
+        is_backlog = False
         if server_timestamp is not None:
             came_in = server_timestamp + frame.offset_s
             self._counters.lag_s = max(0.0, self._clock.now() - came_in)
+            is_backlog = came_in < self._live_from
         # By media time, not by when it came in: a recording pushed at once is no load.
-        self._sampler.fps = self._counters.fps = self._pace.observe(now, frame.timestamp)
+        fps = self._pace.observe(now, frame.timestamp, is_backlog=is_backlog)
+        self._sampler.fps = self._counters.fps = fps
         if self._jumped_at is not None and now - self._jumped_at > GAP_TOLD_S:
             self._jumped_at = None
         self._report(self._describe_pace())

@@ -121,7 +121,8 @@ class Supervisor:
             row = processor.row
             if row.desired is ProcessorState.RUNNING and row.state is ProcessorState.STOPPED:
                 spawn = partial(self._spawn, processor, row.resume_position, None)
-                await self._apply(processor, Event.START, then=spawn)
+                with suppress(IllegalTransition, UnknownProcessor):  # a caller was faster
+                    await self._apply(processor, Event.START, then=spawn)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell the listener of every change, on the loop, after it is on disk. Returns what

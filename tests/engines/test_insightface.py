@@ -105,6 +105,27 @@ def test_a_recogniser_that_takes_one_face_at_a_time_gets_one(toy_pack: Path) -> 
     assert len(engine.analyse([with_white_patches((64, 64), (320, 160))])[0]) == 2
 
 
+def test_a_detector_of_one_size_looks_once(toy_pack: Path) -> None:
+    detector = onnx.load(toy_pack / "detector.onnx")
+    for axis in (2, 3):
+        detector.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 640
+    onnx.save(detector, toy_pack / "detector.onnx")
+    ((face,),) = load(toy_pack).analyse([with_white_patches((320, 160))])
+    assert face.box.width * 640 == pytest.approx(64, abs=1)
+
+
+def test_the_finest_size_has_the_first_word_and_the_coarse_one_fills_in(toy_pack: Path) -> None:
+    image = with_white_patches((0, 0))
+    image[:] = 255  # at 640 a hundred faces, at 128 a few that fill the picture
+    fine = load(toy_pack, detection_sizes=[640]).analyse([image])[0]
+    both = load(toy_pack, detection_sizes=[128, 640]).analyse([image])[0]
+    coarse = load(toy_pack, detection_sizes=[128]).analyse([image])[0]
+    assert {face.box for face in fine} < {face.box for face in both}
+    assert {face.box for face in both} - {face.box for face in fine} <= {
+        face.box for face in coarse
+    }
+
+
 def test_threads_that_share_the_engine_get_the_same_answers(toy_pack: Path) -> None:
     engine = load(toy_pack)
     images = [with_white_patches((32 * (1 + i % 15), 160)) for i in range(40)]

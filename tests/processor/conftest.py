@@ -24,27 +24,31 @@ Footage: TypeAlias = list[list[MediaEvent]]
 """Fragments, each as its events."""
 
 START = 1_700_000_000.0
-FRAMES_PER_FRAGMENT = 10
-FPS = 10
 
 
 def film(
-    fragments: int, *, first: int = 1, start: float = START, size: int = 128, b_frames: int = 0
+    fragments: int,
+    *,
+    first: int = 1,
+    start: float = START,
+    size: int = 128,
+    b_frames: int = 0,
+    fps: int = 10,
 ) -> Footage:
-    """One-second fragments of H.264 at 10 fps; person k is in the picture in fragment k."""
+    """One-second fragments of H.264; person k is in the picture in fragment k."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width = encoder.height = size
     encoder.pix_fmt = "yuv420p"
-    encoder.time_base = Fraction(1, FPS)
-    encoder.framerate = Fraction(FPS)
-    encoder.gop_size = FRAMES_PER_FRAGMENT
+    encoder.time_base = Fraction(1, fps)
+    encoder.framerate = Fraction(fps)
+    encoder.gop_size = fps
     encoder.max_b_frames = b_frames
     encoder.options = {"preset": "ultrafast", "sc_threshold": "0", "bf": str(b_frames), "crf": "18"}
     encoder.flags |= 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER
     encoder.open()
     packets = [
-        packet for frame in _frames(fragments, first, size) for packet in encoder.encode(frame)
+        packet for frame in _frames(fragments, fps, first, size) for packet in encoder.encode(frame)
     ]
     packets += encoder.encode(None)
     track = Track(
@@ -58,7 +62,7 @@ def film(
             started = FragmentStarted(Fragment(str(number), at, at, round(at * 1e9), (track,)))
             footage.append([started])
         assert packet.pts is not None
-        offset_ns = (packet.pts - FRAMES_PER_FRAGMENT * (len(footage) - 1)) * 1_000_000_000 // FPS
+        offset_ns = (packet.pts - fps * (len(footage) - 1)) * 1_000_000_000 // fps
         footage[-1].append(Packet(1, offset_ns, packet.is_keyframe, bytes(packet)))
     for fragment in footage:
         opening = fragment[0]
@@ -68,10 +72,10 @@ def film(
     return footage
 
 
-def _frames(fragments: int, first: int, size: int) -> Iterator[av.VideoFrame]:
-    for index in range(fragments * FRAMES_PER_FRAGMENT):
+def _frames(fragments: int, fps: int, first: int, size: int) -> Iterator[av.VideoFrame]:
+    for index in range(fragments * fps):
         image = np.full((size, size, 3), 128, np.uint8)
-        person = (first + index // FRAMES_PER_FRAGMENT) % 16
+        person = (first + index // fps) % 16
         FakeEngine.paint(image, person, left=32, top=40, size=48)
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
         frame.pts = index

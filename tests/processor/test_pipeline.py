@@ -124,6 +124,7 @@ async def test_each_sampled_frame_becomes_one_record(
     async with running() as bench:
         await bench.film(*camera(3))
         records = await bench.records(15)
+        await until(lambda: bench.counters.frames_decoded_total == 30)
         await bench.finish()
     assert offsets(records) == [(n, ms) for n in ("1", "2", "3") for ms in EVERY_200_MS]
     video = records[5]["InputInformation"]["KinesisVideo"]
@@ -345,15 +346,31 @@ async def test_hopelessly_behind_it_jumps_to_live_and_says_so(
 
     world = ScriptedWorld(FakeEngine(before=slowly))
     settings = {"analysis_fps": 10.0, "analysis_fps_min": 10.0, "lag_max_s": 0.3}
-    async with running(world, frames_queued_max=1, **settings) as bench:
+    async with running(world, position=StartAt.NOW, frames_queued_max=1, **settings) as bench:
+        await until(lambda: world.stream.positions == [StartAt.NOW])
         await bench.film(*camera(5))
         await until(lambda: bench.counters.gaps_total == 1)
-        await until(lambda: world.stream.positions == [StartAt.EARLIEST, StartAt.NOW])
+        await until(lambda: world.stream.positions == [StartAt.NOW, StartAt.NOW])
         assert "Video was skipped" in bench.reports[-1]
         assert bench.counters.gap_s_total > 0.3
         relieved.set()
         await bench.film(*camera(1, first=9, start=1_700_000_060.0))
         await until(lambda: ("9", 900) in offsets(world.data.records))
+
+
+async def test_a_backlog_is_read_whole_however_slow_the_machine(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    def slowly(_: object) -> None:
+        threading.Event().wait(0.05)
+
+    world = ScriptedWorld(FakeEngine(before=slowly))
+    settings = {"analysis_fps": 30.0, "analysis_fps_min": 1.0, "lag_max_s": 0.01}
+    async with running(world, frames_queued_max=1, **settings) as bench:
+        await bench.film(*camera(3, fps=30))
+        records = await bench.records(90)
+    assert len(set(offsets(records))) == 90
+    assert bench.counters.gaps_total == 0
 
 
 async def test_random_partition_keys_differ_and_the_usual_one_keeps_order(

@@ -1,0 +1,306 @@
+"""Video that is not what it should be: said in words, and the next camera runs all the same.
+
+Every film is made on the spot and sent by a producer that checks nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from streamproc.cli.demo_video import EILEEN
+from streamproc.mkv.fragments import FragmentParser
+from streamproc.mkv.writer import MkvWriter
+from streamproc.model.media import FragmentStarted, Packet
+from tests.conftest import wait_until
+from tests.end_to_end.conftest import EVERY_FRAME, Rig
+from tests.end_to_end.films import FPS, film, plain, put_media, sound
+
+SAMPLED = 10  # of a film's two seconds, at five frames a second
+START_S = "1700000000"  # a whole second: sampling slots begin with the film
+CLUSTER = b"\x1f\x43\xb6\x75"
+GARBAGE = np.random.default_rng(7).bytes(5000)
+
+
+@pytest.fixture(scope="module")
+def rig(start_shared_daemon: Any) -> Rig:
+    daemon = start_shared_daemon(*EVERY_FRAME)
+    rig = Rig(daemon, wait_until)
+    rig.rekognition.create_collection(CollectionId="people")
+    watch(rig, "healthy")
+    return rig
+
+
+@pytest.fixture(autouse=True)
+def the_next_camera_runs(rig: Rig) -> Iterator[None]:
+    """Whatever a test did: no traceback in the log, and a healthy camera gives its records."""
+    told, recorded = len(rig.daemon.log), len(rig.records("healthy"))
+    yield
+    assert push(rig, "healthy", film())[-1]["EventType"] == "PERSISTED"
+    records(rig, "healthy", recorded + SAMPLED)
+    assert rig.status("healthy") == "RUNNING"
+    assert "Traceback" not in rig.daemon.log[told:], rig.daemon.log[told:]
+
+
+def watch(rig: Rig, name: str) -> None:
+    """Make a stream of this name and start a processor on it."""
+    rig.create(*rig.streams(name), name=name)
+    rig.rekognition.start_stream_processor(Name=name)
+
+
+def push(rig: Rig, name: str, body: bytes, **options: Any) -> list[dict[str, Any]]:
+    """The acknowledgements of a session that sends this body."""
+    status, acks = put_media(
+        rig.daemon.url, name, body, x_amzn_producer_start_timestamp=START_S, **options
+    )
+    assert status == (0 if options.get("cut") else 200), acks
+    return acks
+
+
+def records(rig: Rig, name: str, count: int) -> list[dict[str, Any]]:
+    """The stream's records, exactly this many."""
+    wait_until(lambda: len(rig.records(name)) >= count, 20.0,
+               lambda: rig.rekognition.describe_stream_processor(Name=name))  # fmt: skip
+    found = rig.records(name)
+    assert len(found) == count
+    return found
+
+
+def numbers(found: list[dict[str, Any]]) -> list[str]:
+    """Fragment numbers, each once, in the order of the records."""
+    return list(
+        dict.fromkeys(
+            record["InputInformation"]["KinesisVideo"]["FragmentNumber"] for record in found
+        )
+    )
+
+
+# --- streams that are not there, or silent ---------------------------------------------------
+
+
+def test_a_stream_made_after_its_processor_is_found_when_started_again(rig: Rig) -> None:
+    rig.kinesis.create_stream(StreamName="late", ShardCount=1)
+    video = "arn:aws:kinesisvideo:us-east-1:000000000000:stream/late/1700000000000"
+    data = "arn:aws:kinesis:us-east-1:000000000000:stream/late"
+    rig.create(video, data, name="late")
+    rig.rekognition.start_stream_processor(Name="late")
+    assert rig.await_status("FAILED", "late")["StatusMessage"] == "Stream late doesn't exist"
+    rig.kinesisvideo.create_stream(StreamName="late", DataRetentionInHours=1)
+    rig.start("late")
+    assert "StatusMessage" not in rig.rekognition.describe_stream_processor(Name="late")
+    push(rig, "late", film())
+    records(rig, "late", SAMPLED)
+
+
+def test_an_empty_stream_is_waited_for_and_can_be_stopped(rig: Rig) -> None:
+    watch(rig, "empty")
+    assert "StatusMessage" not in rig.await_status("RUNNING", "empty")
+    rig.rekognition.stop_stream_processor(Name="empty")
+    rig.await_status("STOPPED", "empty")
+    rig.start("empty")
+    push(rig, "empty", film())
+    records(rig, "empty", SAMPLED)
+
+
+def test_a_stream_deleted_under_its_processor_fails_it_with_the_cause(rig: Rig) -> None:
+    watch(rig, "deleted")
+    push(rig, "deleted", film())
+    records(rig, "deleted", SAMPLED)
+    arn = rig.kinesisvideo.describe_stream(StreamName="deleted")["StreamInfo"]["StreamARN"]
+    rig.kinesisvideo.delete_stream(StreamARN=arn)
+    described = rig.await_status("FAILED", "deleted")
+    assert described["StatusMessage"] == "Stream deleted doesn't exist"
+
+
+# --- media of the wrong kind -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "told"),
+    [
+        ("sound", sound, "the stream carries no video track, only A_AAC audio"),
+        ("vp9", lambda: film(encoder="libvpx-vp9"), "video codec V_VP9 is not supported; "
+         "streamproc reads H.264 and H.265"),
+        ("mpeg4", lambda: film(encoder="mpeg4"), "video codec V_MPEG4/ISO/ASP is not supported; "
+         "streamproc reads H.264 and H.265"),
+    ],
+)  # fmt: skip
+def test_media_that_we_do_not_read_fails_the_processor_with_its_name(
+    rig: Rig, name: str, make: Callable[[], bytes], told: str
+) -> None:
+    watch(rig, name)
+    assert push(rig, name, make())[-1]["EventType"] == "PERSISTED"
+    assert rig.await_status("FAILED", name)["StatusMessage"] == told
+    # Behind the bad media there is good one, which a start that begins with live would read.
+    rig.rekognition.delete_stream_processor(Name=name)
+
+
+def test_a_change_of_resolution_goes_on(rig: Rig) -> None:
+    """In the next session, and in the middle of one: faces stay where they are."""
+    small, large = (faces_film(size) for size in ((240, 180), (480, 360)))
+    watch(rig, "resolution")
+    push(rig, "resolution", small)
+    push(rig, "resolution", large)
+    header, body = split_at_clusters(small)
+    push(rig, "resolution", header + body + later(split_at_clusters(large)[1], 2000))
+    boxes = [
+        [face["DetectedFace"]["BoundingBox"] for face in record["FaceSearchResponse"]]
+        for record in records(rig, "resolution", 4 * SAMPLED)
+    ]
+    assert [len(found) for found in boxes] == [1] * 4 * SAMPLED
+    for side in ("Left", "Top", "Width", "Height"):
+        values = [found[0][side] for found in boxes]
+        assert max(values) - min(values) < 0.05
+
+
+def faces_film(size: tuple[int, int]) -> bytes:
+    picture = cv2.resize(cv2.copyMakeBorder(EILEEN.portrait(), 25, 25, 75, 75, 0), size)
+    return film([picture] * 2 * FPS, parameters_in_band=True)
+
+
+def split_at_clusters(body: bytes) -> tuple[bytes, bytes]:
+    """Before the first Cluster, and the Clusters with what follows."""
+    at = body.index(CLUSTER)
+    return body[:at], body[at:]
+
+
+def later(clusters: bytes, ms: int) -> bytes:
+    """The same Clusters with greater timecodes."""
+
+    def moved(match: re.Match[bytes]) -> bytes:
+        size = match[2][0] & 0x7F
+        timecode = int.from_bytes(match[3][:size], "big") + ms
+        return match[1] + match[2] + timecode.to_bytes(size, "big") + match[3][size:]
+
+    return re.sub(rb"(?s)(\x1f\x43\xb6\x75.{1,8}?\xe7)([\x81-\x88])(.{8})", moved, clusters)
+
+
+def test_media_without_any_tags_is_read_like_any_other(rig: Rig) -> None:
+    """Neither the service's tags nor FFmpeg's own: what the simplest of producers sends."""
+    events = FragmentParser().feed(film())
+    writer = MkvWriter()
+    body = b""
+    for event in events:
+        if isinstance(event, FragmentStarted):
+            if not body:
+                body = writer.header(event.fragment.tracks)
+            body += writer.cluster(event.fragment.timecode_ns // 1_000_000)
+        elif isinstance(event, Packet):
+            rel_ms = event.offset_ns // 1_000_000
+            body += writer.block(event.track, rel_ms, event.keyframe, event.payload)
+    assert b"\x12\x54\xc3\x67" not in body
+    watch(rig, "untagged")
+    push(rig, "untagged", body)
+    assert len(numbers(records(rig, "untagged", SAMPLED))) == 2
+
+
+# --- media that is cut or broken -------------------------------------------------------------
+
+
+def test_a_body_that_ends_in_the_middle_of_a_fragment_loses_only_that(rig: Rig) -> None:
+    watch(rig, "cut")
+    whole = film()
+    push(rig, "cut", whole[: whole.rindex(CLUSTER) + 400], cut=True)
+    first = numbers(records(rig, "cut", SAMPLED // 2))
+    # The same, said to be the end: the producer hears of it.
+    acks = push(rig, "cut", whole[: whole.rindex(CLUSTER) + 400])
+    assert acks[-1]["ErrorCode"] == "INVALID_MKV_DATA"
+    push(rig, "cut", whole)
+    found = numbers(rig_records_of_whole_fragments(rig, "cut", 2 * SAMPLED))
+    archive = rig.daemon.client("kinesis-video-archived-media")
+    stored = {item["FragmentNumber"] for item in archive.list_fragments(StreamName="cut")["Fragments"]}
+    assert len(stored) == 4
+    assert first[0] in stored
+    assert stored <= set(found)
+
+
+def rig_records_of_whole_fragments(rig: Rig, name: str, count: int) -> list[dict[str, Any]]:
+    """Of live media, the beginning of a fragment may be seen whose end never comes."""
+    wait_until(lambda: len(rig.records(name)) >= count)
+    return rig.records(name)
+
+
+def broken(what: str) -> bytes:
+    """A film whose second Cluster is broken in this way."""
+    body = film()
+    at = body.rindex(CLUSTER)
+    size_at = at + len(CLUSTER)
+    block_at = body.index(b"\xa3", at)
+    damages = {
+        "a Cluster that is longer than the body": (size_at, b"\x01\x00\x00\x00\x7f\xff\xff\xff"),
+        "a Cluster shorter than its blocks": (size_at, body[size_at : size_at + 1] + b"\x00" * 6),
+        "a block that is longer than its Cluster": (block_at + 1, b"\x0f\xff\xff"),
+        "a length that no integer begins with": (block_at + 1, b"\x00"),
+        "noise": (at, GARBAGE),
+    }
+    start, data = damages[what]
+    return body[:start] + data + body[start + len(data) :]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a Cluster that is longer than the body",
+        "a Cluster shorter than its blocks",
+        "a block that is longer than its Cluster",
+        "a length that no integer begins with",
+        "noise",
+    ],
+)
+def test_broken_lengths_are_refused_and_what_was_whole_is_kept(rig: Rig, what: str) -> None:
+    name = re.sub(r"\W", "-", what)
+    watch(rig, name)
+    acks = push(rig, name, broken(what))
+    assert acks[-1]["EventType"] == "ERROR"
+    assert (acks[-1]["ErrorId"], acks[-1]["ErrorCode"]) == (4006, "INVALID_MKV_DATA")
+    assert [ack["FragmentTimecode"] for ack in acks if ack["EventType"] == "PERSISTED"] == [0]
+    push(rig, name, film())
+    whole = numbers(rig_records_of_whole_fragments(rig, name, SAMPLED + SAMPLED // 2))
+    assert len(whole) >= 3
+    assert rig.status(name) == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", GARBAGE, b"<html>not a camera</html>", film()[:3], film()[:300]],
+    ids=["nothing", "noise", "html", "three bytes", "half a header"],
+)  # fmt: skip
+def test_what_is_no_matroska_is_refused_and_nothing_is_stored(rig: Rig, body: bytes) -> None:
+    name = f"no-media-{len(body)}"
+    rig.kinesisvideo.create_stream(StreamName=name, DataRetentionInHours=1)
+    acks = push(rig, name, body)
+    assert [ack.get("ErrorCode") for ack in acks] == (["INVALID_MKV_DATA"] if body else [])
+    archive = rig.daemon.client("kinesis-video-archived-media")
+    assert archive.list_fragments(StreamName=name)["Fragments"] == []
+
+
+def test_pictures_that_cannot_be_decoded_are_passed_over(rig: Rig) -> None:
+    """The containers are in order, the H.264 in them is noise."""
+    body = bytearray(film())
+    for event_at in (m.end() for m in re.finditer(rb"\xa3[\x40-\x7f].\x81..[\x00\x80]", bytes(body))):
+        body[event_at + 4 : event_at + 40] = GARBAGE[:36]
+    watch(rig, "noise-inside")
+    push(rig, "noise-inside", bytes(body))
+    push(rig, "noise-inside", film())
+    wait_until(lambda: len(numbers(rig.records("noise-inside"))) >= 2)
+    assert rig.status("noise-inside") == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code", "word"),
+    [
+        ({"x_amzn_stream_name": "nowhere"}, 404, "ResourceNotFoundException", "nowhere"),
+        ({"x_amzn_stream_name": "not a name"}, 400, "InvalidArgumentException", "StreamName"),
+        ({"x_amzn_fragment_timecode_type": "ROUGH"}, 400, "InvalidArgumentException", "ROUGH"),
+        ({"x_amzn_producer_start_timestamp": "soon"}, 400, "SerializationException", "soon"),
+        ({"x_amzn_producer_start_timestamp": "-5"}, 400, "InvalidArgumentException", "-5"),
+    ],
+)  # fmt: skip
+def test_put_media_with_wrong_headers_is_refused_before_the_body(
+    rig: Rig, headers: dict[str, str], status: int, code: str, word: str
+) -> None:
+    answered, [error] = put_media(rig.daemon.url, "healthy", b"", **headers)
+    assert (answered, error["__type"]) == (status, code)
+    assert word in error["Message"]
