@@ -3,13 +3,17 @@
 import http.client
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from streamproc.mkv.fragments import FragmentParser
+from streamproc.mkv.writer import MkvWriter
+from streamproc.model.media import FragmentStarted, Packet
 
 FPS = 10
 SIZE = (160, 120)
@@ -61,13 +65,31 @@ def sound(seconds: float = 1.0) -> bytes:
     return buffer.getvalue()
 
 
+def joined(*films: bytes) -> bytes:
+    """Films of two seconds one behind the other, under the header of the first.
+
+    As the simplest of producers would send them: no sizes, no tags.
+    """
+    writer = MkvWriter()
+    body = b""
+    for number, whole in enumerate(films):
+        for event in FragmentParser().feed(whole):
+            if isinstance(event, FragmentStarted):
+                body = body or writer.header(event.fragment.tracks)
+                body += writer.cluster(event.fragment.timecode_ns // 1_000_000 + 2000 * number)
+            elif isinstance(event, Packet):
+                rel_ms = event.offset_ns // 1_000_000
+                body += writer.block(event.track, rel_ms, event.keyframe, event.payload)
+    return body
+
+
 def put_media(
-    url: str, stream: str, body: bytes, *, cut: bool = False, **headers: str
+    url: str, stream: str, body: bytes, *, cut_after: str = "", **headers: str
 ) -> tuple[int, list[Ack]]:
     """PutMedia with this body as it is; the status, and what was answered line by line.
 
-    cut leaves without the end that chunked encoding asks for, as a producer does that loses
-    its connection; there is no answer then.
+    cut_after leaves behind an acknowledgement of this type, without the end that chunked
+    encoding asks for, as a producer does that loses its connection.
     """
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     connection.putrequest("POST", "/putMedia")
@@ -81,18 +103,17 @@ def put_media(
         connection.putheader(name, value)
     connection.endheaders()
     try:
-        for chunk in _chunks(body):
+        for at in range(0, len(body), 4096):
+            chunk = body[at : at + 4096]
             connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-        if cut:
-            return 0, []
-        connection.send(b"0\r\n\r\n")
+        if not cut_after:
+            connection.send(b"0\r\n\r\n")
         answer = connection.getresponse()
-        lines = answer.read().decode().splitlines()
-        return answer.status, [json.loads(line) for line in lines if line]
+        acks: list[Ack] = []
+        while line := answer.readline():
+            acks.append(json.loads(line))
+            if cut_after and acks[-1]["EventType"] == cut_after:
+                break
+        return answer.status, acks
     finally:
         connection.close()
-
-
-def _chunks(body: bytes) -> Iterator[bytes]:
-    for at in range(0, len(body), 4096):
-        yield body[at : at + 4096]

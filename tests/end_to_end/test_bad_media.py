@@ -12,12 +12,9 @@ import numpy as np
 import pytest
 
 from streamproc.cli.demo_video import EILEEN
-from streamproc.mkv.fragments import FragmentParser
-from streamproc.mkv.writer import MkvWriter
-from streamproc.model.media import FragmentStarted, Packet
 from tests.conftest import wait_until
 from tests.end_to_end.conftest import EVERY_FRAME, Rig
-from tests.end_to_end.films import FPS, film, plain, put_media, sound
+from tests.end_to_end.films import FPS, film, joined, put_media, sound
 
 SAMPLED = 10  # of a film's two seconds, at five frames a second
 START_S = "1700000000"  # a whole second: sampling slots begin with the film
@@ -39,7 +36,7 @@ def the_next_camera_runs(rig: Rig) -> Iterator[None]:
     """Whatever a test did: no traceback in the log, and a healthy camera gives its records."""
     told, recorded = len(rig.daemon.log), len(rig.records("healthy"))
     yield
-    assert push(rig, "healthy", film())[-1]["EventType"] == "PERSISTED"
+    push_whole(rig, "healthy", film())
     records(rig, "healthy", recorded + SAMPLED)
     assert rig.status("healthy") == "RUNNING"
     assert "Traceback" not in rig.daemon.log[told:], rig.daemon.log[told:]
@@ -56,8 +53,15 @@ def push(rig: Rig, name: str, body: bytes, **options: Any) -> list[dict[str, Any
     status, acks = put_media(
         rig.daemon.url, name, body, x_amzn_producer_start_timestamp=START_S, **options
     )
-    assert status == (0 if options.get("cut") else 200), acks
+    assert status == 200, acks
     return acks
+
+
+def push_whole(rig: Rig, name: str, body: bytes) -> list[str]:
+    """The same, where nothing is wrong with it; the numbers of its fragments."""
+    acks = push(rig, name, body)
+    assert {ack["EventType"] for ack in acks} == {"BUFFERING", "RECEIVED", "PERSISTED"}, acks
+    return [ack["FragmentNumber"] for ack in acks if ack["EventType"] == "PERSISTED"]
 
 
 def records(rig: Rig, name: str, count: int) -> list[dict[str, Any]]:
@@ -81,18 +85,12 @@ def numbers(found: list[dict[str, Any]]) -> list[str]:
 # --- streams that are not there, or silent ---------------------------------------------------
 
 
-def test_a_stream_made_after_its_processor_is_found_when_started_again(rig: Rig) -> None:
-    rig.kinesis.create_stream(StreamName="late", ShardCount=1)
-    video = "arn:aws:kinesisvideo:us-east-1:000000000000:stream/late/1700000000000"
-    data = "arn:aws:kinesis:us-east-1:000000000000:stream/late"
-    rig.create(video, data, name="late")
-    rig.rekognition.start_stream_processor(Name="late")
-    assert rig.await_status("FAILED", "late")["StatusMessage"] == "Stream late doesn't exist"
-    rig.kinesisvideo.create_stream(StreamName="late", DataRetentionInHours=1)
-    rig.start("late")
-    assert "StatusMessage" not in rig.rekognition.describe_stream_processor(Name="late")
-    push(rig, "late", film())
-    records(rig, "late", SAMPLED)
+def test_a_stream_that_was_made_anew_is_another_one(rig: Rig) -> None:
+    """An ARN ends in the time of creation; the name alone is not enough."""
+    video, data = rig.streams("anew")
+    rig.create(video + "0", data, name="anew")
+    rig.rekognition.start_stream_processor(Name="anew")
+    assert rig.await_status("FAILED", "anew")["StatusMessage"] == "Stream anew doesn't exist"
 
 
 def test_an_empty_stream_is_waited_for_and_can_be_stopped(rig: Rig) -> None:
@@ -101,13 +99,13 @@ def test_an_empty_stream_is_waited_for_and_can_be_stopped(rig: Rig) -> None:
     rig.rekognition.stop_stream_processor(Name="empty")
     rig.await_status("STOPPED", "empty")
     rig.start("empty")
-    push(rig, "empty", film())
+    push_whole(rig, "empty", film())
     records(rig, "empty", SAMPLED)
 
 
 def test_a_stream_deleted_under_its_processor_fails_it_with_the_cause(rig: Rig) -> None:
     watch(rig, "deleted")
-    push(rig, "deleted", film())
+    push_whole(rig, "deleted", film())
     records(rig, "deleted", SAMPLED)
     arn = rig.kinesisvideo.describe_stream(StreamName="deleted")["StreamInfo"]["StreamARN"]
     rig.kinesisvideo.delete_stream(StreamARN=arn)
@@ -132,20 +130,17 @@ def test_media_that_we_do_not_read_fails_the_processor_with_its_name(
     rig: Rig, name: str, make: Callable[[], bytes], told: str
 ) -> None:
     watch(rig, name)
-    assert push(rig, name, make())[-1]["EventType"] == "PERSISTED"
+    push_whole(rig, name, make())
     assert rig.await_status("FAILED", name)["StatusMessage"] == told
-    # Behind the bad media there is good one, which a start that begins with live would read.
     rig.rekognition.delete_stream_processor(Name=name)
 
 
 def test_a_change_of_resolution_goes_on(rig: Rig) -> None:
     """In the next session, and in the middle of one: faces stay where they are."""
-    small, large = (faces_film(size) for size in ((240, 180), (480, 360)))
+    small, large = (portrait_film(size) for size in ((240, 180), (480, 360)))
     watch(rig, "resolution")
-    push(rig, "resolution", small)
-    push(rig, "resolution", large)
-    header, body = split_at_clusters(small)
-    push(rig, "resolution", header + body + later(split_at_clusters(large)[1], 2000))
+    for body in (small, large, joined(small, large)):
+        push_whole(rig, "resolution", body)
     boxes = [
         [face["DetectedFace"]["BoundingBox"] for face in record["FaceSearchResponse"]]
         for record in records(rig, "resolution", 4 * SAMPLED)
@@ -153,48 +148,18 @@ def test_a_change_of_resolution_goes_on(rig: Rig) -> None:
     assert [len(found) for found in boxes] == [1] * 4 * SAMPLED
     for side in ("Left", "Top", "Width", "Height"):
         values = [found[0][side] for found in boxes]
-        assert max(values) - min(values) < 0.05
+        assert max(values) - min(values) < 0.1
 
 
-def faces_film(size: tuple[int, int]) -> bytes:
+def portrait_film(size: tuple[int, int]) -> bytes:
     picture = cv2.resize(cv2.copyMakeBorder(EILEEN.portrait(), 25, 25, 75, 75, 0), size)
     return film([picture] * 2 * FPS, parameters_in_band=True)
 
 
-def split_at_clusters(body: bytes) -> tuple[bytes, bytes]:
-    """Before the first Cluster, and the Clusters with what follows."""
-    at = body.index(CLUSTER)
-    return body[:at], body[at:]
-
-
-def later(clusters: bytes, ms: int) -> bytes:
-    """The same Clusters with greater timecodes."""
-
-    def moved(match: re.Match[bytes]) -> bytes:
-        size = match[2][0] & 0x7F
-        timecode = int.from_bytes(match[3][:size], "big") + ms
-        return match[1] + match[2] + timecode.to_bytes(size, "big") + match[3][size:]
-
-    return re.sub(rb"(?s)(\x1f\x43\xb6\x75.{1,8}?\xe7)([\x81-\x88])(.{8})", moved, clusters)
-
-
 def test_media_without_any_tags_is_read_like_any_other(rig: Rig) -> None:
-    """Neither the service's tags nor FFmpeg's own: what the simplest of producers sends."""
-    events = FragmentParser().feed(film())
-    writer = MkvWriter()
-    body = b""
-    for event in events:
-        if isinstance(event, FragmentStarted):
-            if not body:
-                body = writer.header(event.fragment.tracks)
-            body += writer.cluster(event.fragment.timecode_ns // 1_000_000)
-        elif isinstance(event, Packet):
-            rel_ms = event.offset_ns // 1_000_000
-            body += writer.block(event.track, rel_ms, event.keyframe, event.payload)
-    assert b"\x12\x54\xc3\x67" not in body
     watch(rig, "untagged")
-    push(rig, "untagged", body)
-    assert len(numbers(records(rig, "untagged", SAMPLED))) == 2
+    stored = push_whole(rig, "untagged", joined(film()))
+    assert numbers(records(rig, "untagged", SAMPLED)) == stored
 
 
 # --- media that is cut or broken -------------------------------------------------------------
@@ -202,25 +167,30 @@ def test_media_without_any_tags_is_read_like_any_other(rig: Rig) -> None:
 
 def test_a_body_that_ends_in_the_middle_of_a_fragment_loses_only_that(rig: Rig) -> None:
     watch(rig, "cut")
-    whole = film()
-    push(rig, "cut", whole[: whole.rindex(CLUSTER) + 400], cut=True)
-    first = numbers(records(rig, "cut", SAMPLED // 2))
-    # The same, said to be the end: the producer hears of it.
-    acks = push(rig, "cut", whole[: whole.rindex(CLUSTER) + 400])
-    assert acks[-1]["ErrorCode"] == "INVALID_MKV_DATA"
-    push(rig, "cut", whole)
-    found = numbers(rig_records_of_whole_fragments(rig, "cut", 2 * SAMPLED))
-    archive = rig.daemon.client("kinesis-video-archived-media")
-    stored = {item["FragmentNumber"] for item in archive.list_fragments(StreamName="cut")["Fragments"]}
+    half = film()[: film().rindex(CLUSTER) + 400]
+    lost = push(rig, "cut", half, cut_after="PERSISTED")
+    ended = push(rig, "cut", half)  # said to be whole: the producer hears that it is not
+    assert ended[-1]["ErrorCode"] == "INVALID_MKV_DATA"
+    stored = [ack["FragmentNumber"] for ack in lost + ended if ack["EventType"] == "PERSISTED"]
+    stored += push_whole(rig, "cut", film())
     assert len(stored) == 4
-    assert first[0] in stored
-    assert stored <= set(found)
+    assert_all_read(rig, "cut", stored)
 
 
-def rig_records_of_whole_fragments(rig: Rig, name: str, count: int) -> list[dict[str, Any]]:
-    """Of live media, the beginning of a fragment may be seen whose end never comes."""
-    wait_until(lambda: len(rig.records(name)) >= count)
-    return rig.records(name)
+def assert_all_read(rig: Rig, name: str, stored: list[str]) -> None:
+    """Five records of each fragment. Of live video there may be records besides, of the
+    beginning of a fragment whose end never came."""
+
+    def read() -> list[int]:
+        numbers = [
+            record["InputInformation"]["KinesisVideo"]["FragmentNumber"]
+            for record in rig.records(name)
+        ]
+        return [numbers.count(number) for number in stored]
+
+    wait_until(lambda: min(read()) == SAMPLED // 2, 20.0, read)
+    assert set(read()) == {SAMPLED // 2}
+    assert rig.status(name) == "RUNNING"
 
 
 def broken(what: str) -> bytes:
@@ -256,11 +226,9 @@ def test_broken_lengths_are_refused_and_what_was_whole_is_kept(rig: Rig, what: s
     acks = push(rig, name, broken(what))
     assert acks[-1]["EventType"] == "ERROR"
     assert (acks[-1]["ErrorId"], acks[-1]["ErrorCode"]) == (4006, "INVALID_MKV_DATA")
-    assert [ack["FragmentTimecode"] for ack in acks if ack["EventType"] == "PERSISTED"] == [0]
-    push(rig, name, film())
-    whole = numbers(rig_records_of_whole_fragments(rig, name, SAMPLED + SAMPLED // 2))
-    assert len(whole) >= 3
-    assert rig.status(name) == "RUNNING"
+    stored = [ack["FragmentNumber"] for ack in acks if ack["EventType"] == "PERSISTED"]
+    assert len(stored) == 1
+    assert_all_read(rig, name, stored + push_whole(rig, name, film()))
 
 
 @pytest.mark.parametrize(

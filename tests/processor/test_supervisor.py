@@ -247,6 +247,7 @@ async def test_a_failure_that_explains_itself_leaves_no_traceback(
     caplog.set_level(logging.INFO)
     supervisor = await opened()
     await running(supervisor, spec)
+    await until(lambda: len(world.stream.positions) == 1)
     await world.stream.append(PermanentFailure("Stream door doesn't exist"))
     assert await reaches(supervisor, spec, "FAILED") == "Stream door doesn't exist"
     assert "Stream door doesn't exist" in caplog.text
