@@ -167,7 +167,7 @@ def rig(rig_with: Callable[..., Rig]) -> Rig:
     return rig_with(engine="dlib")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve_in_thread() -> Callable[[web.Application], AbstractContextManager[str]]:
     """Serve a small application of the test's own on a free port; yields its URL."""
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.mkv.fragments import FragmentParser
-from streamproc.mkv.writer import MkvWriter
-from streamproc.model.media import FragmentStarted, Packet
+from streamproc.mkv.writer import MkvWriter, aws_tags
+from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
 
 FPS = 10
 SIZE = (160, 120)
@@ -81,6 +81,30 @@ def joined(*films: bytes) -> bytes:
                 rel_ms = event.offset_ns // 1_000_000
                 body += writer.block(event.track, rel_ms, event.keyframe, event.payload)
     return body
+
+
+def documents(whole: bytes, *, tags: bool = True) -> list[bytes]:
+    """The film's fragments as GetMedia delivers them, numbered 1, 2 and so on."""
+    writer, found = MkvWriter(), list[bytes]()
+    for event in FragmentParser().feed(whole):
+        if isinstance(event, FragmentStarted):
+            start_s = 1_700_000_000 + event.fragment.timecode_ns // 1_000_000_000
+            number = str(len(found) + 1)
+            opening = {"FRAGMENT_NUMBER": number, "SERVER_TIMESTAMP": f"{start_s}.000",
+                       "PRODUCER_TIMESTAMP": f"{start_s}.000"}  # fmt: skip
+            found.append(writer.header(event.fragment.tracks))
+            found[-1] += _aws(opening) if tags else b""
+            found[-1] += writer.cluster(start_s * 1000)
+        elif isinstance(event, Packet):
+            rel_ms = event.offset_ns // 1_000_000
+            found[-1] += writer.block(event.track, rel_ms, event.keyframe, event.payload)
+        elif isinstance(event, FragmentEnded) and tags:
+            found[-1] += _aws({"MILLIS_BEHIND_NOW": "0", "CONTINUATION_TOKEN": number})
+    return found
+
+
+def _aws(pairs: dict[str, str]) -> bytes:
+    return aws_tags([(f"AWS_KINESISVIDEO_{name}", value) for name, value in pairs.items()])
 
 
 def put_media(

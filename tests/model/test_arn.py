@@ -39,6 +39,6 @@ def test_our_own_arns_have_aws_s_form() -> None:
     assert stream_processor_arn(*at, "p").endswith(
         ":rekognition:eu-west-1:111122223333:streamprocessor/p"
     )
-    assert collection_arn(*at, "c") == "arn:aws:rekognition:eu-west-1:111122223333:collection/c"
+    assert collection_arn(*at, "c") == prefix + "collection/c"
     assert data_stream_arn(*at, "d") == "arn:aws:kinesis:eu-west-1:111122223333:stream/d"
     assert video_stream_arn(*at, "v", 7) == "arn:aws:kinesisvideo:eu-west-1:111122223333:stream/v/7"
