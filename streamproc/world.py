@@ -5,13 +5,16 @@ endpoint and whose credentials; decides nothing about media or records.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from streamproc.aws import AwsClients
 from streamproc.clock import Clock
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.engines.scheduler import Scheduler
+from streamproc.errors import TransientFailure
 from streamproc.kvs.consumer import open_source
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor.ports import Delivered, FaceSearch, MediaSource, RecordSink, Report
@@ -45,14 +48,18 @@ class KinesisWorld:
         self, spec: ProcessorSpec, delivered: Delivered, report: Report
     ) -> AsyncIterator[RecordSink]:
         stream = spec.data_stream
-        async with (
-            self._clients.open(
-                "kinesis", stream.region, role_arn=spec.role_arn, retries={"max_attempts": 0}
-            ) as client,
-            KinesisSink(
+        opening = self._clients.open(
+            "kinesis", stream.region, role_arn=spec.role_arn, retries={"max_attempts": 0}
+        )
+        async with AsyncExitStack() as stack:
+            try:
+                client = await stack.enter_async_context(opening)
+            except (ClientError, BotoCoreError) as error:  # while the role is assumed
+                raise TransientFailure(f"no client for Kinesis Data: {error}") from error
+            sink = KinesisSink(
                 client, spec.data_stream_arn, self._config.sink, delivered, report, self._clock
-            ) as sink,
-        ):
+            )
+            await stack.enter_async_context(sink)
             await sink.check()
             yield sink
 

@@ -55,9 +55,9 @@ def test_another_rate_holds_from_the_next_slot_on() -> None:
 )
 def test_no_two_wanted_frames_share_a_slot(milliseconds: list[int], fps: float) -> None:
     wanted = sampled([value / 1000 for value in milliseconds], fps)
-    slots = [math.floor((timestamp + 0.001) * fps) for timestamp in wanted]
+    slots = [math.floor((timestamp + 0.0015) * fps) for timestamp in wanted]
     assert len(set(slots)) == len(slots)
-    assert slots == sorted({math.floor((value / 1000 + 0.001) * fps) for value in milliseconds})
+    assert slots == sorted({math.floor((value / 1000 + 0.0015) * fps) for value in milliseconds})
 
 
 @pytest.mark.parametrize("fps", [0, -1, math.nan])

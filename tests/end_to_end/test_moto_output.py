@@ -21,7 +21,7 @@ def test_moto_s_kinesis_receives_the_same_records(
     ours = wait_until(lambda: len(got := rig.records()) >= due and got, 60.0)
     rig.daemon.stop()
 
-    moto = ThreadedMotoServer(port=0, verbose=False)
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
         peer = "http://{}:{}".format(*moto.get_host_and_port())

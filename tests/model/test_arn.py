@@ -36,9 +36,7 @@ def test_what_is_no_arn_is_refused_by_its_value(text: str) -> None:
 
 def test_our_own_arns_have_aws_s_form() -> None:
     at = ("eu-west-1", "111122223333")
-    assert stream_processor_arn(*at, "p").endswith(
-        ":rekognition:eu-west-1:111122223333:streamprocessor/p"
-    )
-    assert collection_arn(*at, "c") == prefix + "collection/c"
-    assert data_stream_arn(*at, "d") == "arn:aws:kinesis:eu-west-1:111122223333:stream/d"
-    assert video_stream_arn(*at, "v", 7) == "arn:aws:kinesisvideo:eu-west-1:111122223333:stream/v/7"
+    assert stream_processor_arn(*at, "p") == f"arn:aws:rekognition:{':'.join(at)}:streamprocessor/p"
+    assert collection_arn(*at, "c") == f"arn:aws:rekognition:{':'.join(at)}:collection/c"
+    assert data_stream_arn(*at, "d") == f"arn:aws:kinesis:{':'.join(at)}:stream/d"
+    assert video_stream_arn(*at, "v", 7) == f"arn:aws:kinesisvideo:{':'.join(at)}:stream/v/7"
