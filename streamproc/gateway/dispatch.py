@@ -79,6 +79,11 @@ class Service(Generic[S]):
         self._statuses = _error_statuses(description["shapes"])
         self._handlers: dict[str, Handler[S]] = {}
 
+    @property
+    def operations(self) -> frozenset[str]:
+        """Names of the operations that have a handler."""
+        return frozenset(self._handlers)
+
     def operation(self, name: str) -> Callable[[Handler[S]], Handler[S]]:
         """Register the decorated function as the handler of an operation.
 
