@@ -5,20 +5,25 @@ Order of precedence: --set and command-line options, then the environment
 shows every key at its default; a test holds the two together.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from streamproc.errors import ConfigError
+
+_HOST_NAME = re.compile(r"((?!-)[a-z0-9-]{1,63}(?<!-)\.)*(?!-)[a-z0-9-]{1,63}(?<!-)\.?")
 
 
 class TableConfig(BaseModel):
@@ -37,7 +42,10 @@ class ServerConfig(TableConfig):
         "", description="base URL that clients reach us by; empty means http://host:port"
     )
     account_id: str = Field(
-        "000000000000", pattern=r"^\d{12}$", description="account id in every ARN"
+        "000000000000",
+        pattern=r"^[0-9]{12}$",
+        coerce_numbers_to_str=True,  # --set server.account_id=123456789012 reads as a number
+        description="account id in every ARN",
     )
     region: str = Field(
         "us-east-1",
@@ -47,6 +55,15 @@ class ServerConfig(TableConfig):
     request_bytes_max: int = Field(
         32 * 1024 * 1024, ge=1024, description="largest request body, streams excepted"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        if value and not is_endpoint_url(value):
+            raise ValueError(
+                f'"{value}" is no http(s) URL of a host; an underscore may not be in it'
+            )
+        return value
 
 
 class StorageConfig(TableConfig):
@@ -183,9 +200,21 @@ class EndpointsConfig(TableConfig):
 
 
 def _endpoint(value: str, *words: str) -> str:
-    if value in words or value.startswith(("http://", "https://")):
+    if value in words or is_endpoint_url(value):
         return value
-    raise ValueError(f'"{value}" is neither {" nor ".join(words)} nor an http(s) URL')
+    raise ValueError(f'"{value}" is neither {" nor ".join(words)} nor an http(s) URL of a host')
+
+
+def is_endpoint_url(text: str) -> bool:
+    """Whether AWS clients accept this as an endpoint: they are strict about host names (RFC
+    1123, so no underscore), and say so only with the first request."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port  # of which both are checked when read
+    except ValueError:
+        return False
+    is_host = ":" in host or (len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None)
+    return parts.scheme in {"http", "https"} and is_host
 
 
 class AwsConfig(TableConfig):
@@ -290,8 +319,15 @@ def load_config(
     settings = type("_FileConfig", (Config,), {"toml_file": file, "__module__": __name__})
     try:
         config = settings(**{table: dict(keys) for table, keys in (overrides or {}).items()})
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {file} is not TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"config file {file} cannot be read: {error.strerror}") from None
+    except SettingsError as error:
+        raise ConfigError(
+            f"{error}: a table (STREAMPROC_ENGINE) or a list (STREAMPROC_ENGINE__PROVIDERS) in "
+            "the environment is written as JSON"
+        ) from None
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
     assert isinstance(config, Config)

@@ -86,6 +86,7 @@ async def serving(config: Config) -> AsyncIterator[str]:
         supervisor = await Supervisor.open(
             folder / "processors.db", world, config.processors, config.sink, clock
         )
+        stack.push_async_callback(supervisor.aclose)
 
         app = build_app(
             [
@@ -97,8 +98,6 @@ async def serving(config: Config) -> AsyncIterator[str]:
                         tags=tags,
                         images=PictureSource(config.faces, clients),
                         config=config,
-                        account_id=account_id,
-                        clock=clock,
                     )
                 ),
                 kinesis_data.service.bind(data),
@@ -115,7 +114,7 @@ async def serving(config: Config) -> AsyncIterator[str]:
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
         # Last in, first out: processors drain while the streams they use still answer.
-        stack.push_async_callback(supervisor.aclose)
+        stack.push_async_callback(supervisor.drain)
         await supervisor.resume_all()
 
         stack.enter_context(announced(folder, public_url))

@@ -57,7 +57,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view that never waits for a writer."""
+        """Never waits for a writer. Each statement sees one moment, two may see two."""
         async with self._engine.connect() as connection:
             yield connection
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 from pydantic import BaseModel
 
-from streamproc.config import Config, load_config, parse_assignment
+from streamproc.config import Config, is_endpoint_url, load_config, parse_assignment
 from streamproc.errors import ConfigError
 
 FILE = Path(__file__).resolve().parent.parent / "config" / "streamproc.toml"
@@ -78,12 +79,16 @@ def test_precedence_is_override_then_environment_then_file(
     ("overrides", "told"),
     [
         ({"server": {"port": 70000}}, "server.port = 70000"),
+        ({"server": {"account_id": "\u0660" * 12}}, "server.account_id = '\u0660"),
         ({"engine": {"packs": "x"}}, "engine.packs is not known"),
         ({"engines": {}}, "engines is not known"),
         ({"engine": {"name": "magic"}}, "engine.name = 'magic'"),
         ({"engine": {"detection_sizes": [100]}}, "100 is not a multiple of 32"),
         ({"faces": {"face_match_threshold": 101}}, "faces.face_match_threshold = 101"),
         ({"endpoints": {"kinesis": "ftp://x"}}, "endpoints.kinesis = 'ftp://x'"),
+        ({"endpoints": {"s3": "http://"}}, "endpoints.s3 = 'http://'"),
+        ({"endpoints": {"s3": "http://a_b:1"}}, "endpoints.s3 = 'http://a_b:1'"),
+        ({"server": {"public_url": "example.org"}}, "server.public_url = 'example.org'"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_value(
@@ -93,13 +98,60 @@ def test_a_wrong_key_is_named_with_its_value(
         load_config(None, overrides)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("http://127.0.0.1:4600", True),
+        ("https://kinesis.eu-west-1.amazonaws.com", True),
+        ("http://localhost/path", True),
+        ("http://[::1]:80", True),
+        ("http://host.", True),
+        ("http://", False),
+        ("//host", False),
+        ("over there", False),
+        ("http://two words", False),
+        ("http://host:port", False),
+        ("http://host:70000", False),
+        ("http://under_score", False),
+        ("http://-host", False),
+        ("http://[::1", False),
+        ("ftp://host", False),
+    ],
+)
+def test_an_endpoint_is_an_http_url_of_a_legal_host(text: str, is_one: bool) -> None:
+    assert is_endpoint_url(text) is is_one
+    if is_one:  # and so the client says too
+        assert is_valid_endpoint_url(text) or is_valid_ipv6_endpoint_url(text)
+
+
 def test_a_missing_file_and_bad_toml_are_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load_config(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
-    broken.write_text("[server\n")
-    with pytest.raises(ConfigError, match="is not TOML"):
-        load_config(broken)
+    for content in (b"[server\n", b'[server]\nhost = "\xff"\n'):
+        broken.write_bytes(content)
+        with pytest.raises(ConfigError, match="is not TOML"):
+            load_config(broken)
+
+
+def test_a_file_that_may_not_be_read_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match=r"streamproc\.toml cannot be read: Permission denied"):
+        load_config(FILE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("STREAMPROC_ENGINE", "dlib"), ("STREAMPROC_ENGINE__PROVIDERS", "CPU")]
+)
+def test_a_variable_that_should_hold_json_and_does_not_is_told_in_words(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r'"engine".*STREAMPROC_ENGINE__.* JSON'):
+        load_config()
 
 
 @pytest.mark.parametrize(
@@ -123,3 +175,9 @@ def test_an_assignment_is_toml_or_a_bare_word(text: str, expected: tuple[str, st
 def test_an_assignment_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape("expected table.key=value")):
         parse_assignment(text)
+
+
+@pytest.mark.parametrize("account_id", ["000000000001", "123456789012"])
+def test_an_account_id_needs_no_quotes(account_id: str) -> None:
+    table, key, value = parse_assignment(f"server.account_id={account_id}")
+    assert load_config(None, {table: {key: value}}).server.account_id == account_id

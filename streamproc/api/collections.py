@@ -3,13 +3,10 @@
 from typing import Any
 
 from streamproc.api.failures import service_errors
-from streamproc.api.paging import decode_token, encode_token
+from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.model.arn import collection_arn
-
-PAGE_DEFAULT = 1000
-"""Items per page where MaxResults is absent or 0, which the model allows."""
 
 
 @rekognition.operation("CreateCollection")
@@ -18,7 +15,7 @@ async def create_collection(
 ) -> dict[str, Any]:
     tags = request.get("Tags", {})
     collection_id = request["CollectionId"]
-    arn = collection_arn(context.region, services.account_id, collection_id)
+    arn = collection_arn(context.region, context.account_id, collection_id)
     with service_errors():
         services.tags.check(arn, tags)
         collection = await services.collections.create(context.region, collection_id)
@@ -71,5 +68,5 @@ async def delete_collection(
     collection_id = request["CollectionId"]
     with service_errors():
         await services.collections.delete(context.region, collection_id)
-    await services.tags.clear(collection_arn(context.region, services.account_id, collection_id))
+    await services.tags.clear(collection_arn(context.region, context.account_id, collection_id))
     return {"StatusCode": 200}

@@ -7,6 +7,8 @@ from streamproc.model.face import Face, IndexedFace, Match
 from streamproc.model.members import face_members, stored_box_members
 
 _LANDMARK_ORDER = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+_AGE = {"ALL", "AGE_RANGE"}  # the values of Attributes that ask for each
+_GENDER = {"ALL", "GENDER"}
 _AGE_BAND = 8
 """Years to each side of an estimated age. The gender-age network of the InsightFace packs has
 a mean absolute error of 4.1 years (github.com/deepinx/age-gender-estimation); if errors are
@@ -16,14 +18,19 @@ normal, 88 % of people lie within 8 years of its estimate."""
 def face_detail(face: Face, attributes: Collection[str] = ()) -> dict[str, Any]:
     """FaceDetail; attributes are Rekognition's names, of which an engine has two at most."""
     detail = compared_face(face)
-    if face.age is not None and not {"ALL", "AGE_RANGE"}.isdisjoint(attributes):
+    if face.age is not None and not _AGE.isdisjoint(attributes):
         detail["AgeRange"] = {
             "Low": max(face.age - _AGE_BAND, 0),
             "High": face.age + _AGE_BAND,
         }
-    if face.gender is not None and not {"ALL", "GENDER"}.isdisjoint(attributes):
+    if face.gender is not None and not _GENDER.isdisjoint(attributes):
         detail["Gender"] = {"Value": face.gender}  # its certainty is not measured
     return detail
+
+
+def asks_for_more(attributes: Collection[str]) -> bool:
+    """Whether a FaceDetail of these attributes needs what engines tell only when asked."""
+    return not (_AGE | _GENDER).isdisjoint(attributes)
 
 
 def compared_face(face: Face) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from streamproc.api.collections import PAGE_DEFAULT
 from streamproc.api.face_members import face_detail, face_match, indexed_face
 from streamproc.api.failures import service_errors
 from streamproc.api.images import look
-from streamproc.api.paging import decode_token, encode_token
+from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
@@ -21,7 +20,8 @@ async def index_faces(
     region, collection_id = context.region, request["CollectionId"]
     with service_errors():
         collection = await services.collections.describe(region, collection_id)
-    seen = await look(services, request, "Image", context)
+    attributes = request.get("DetectionAttributes", ())
+    seen = await look(services, request, "Image", context, attributes)
     kept, rejected = seen.sift(
         request.get("QualityFilter", "AUTO"), request.get("MaxFaces", len(seen.faces))
     )
@@ -29,7 +29,6 @@ async def index_faces(
         indexed = await services.collections.add_faces(
             region, collection_id, seen.digest, request.get("ExternalImageId"), kept
         )
-    attributes = request.get("DetectionAttributes", ())
     return {
         "FaceRecords": [
             {"Face": indexed_face(record), "FaceDetail": face_detail(face, attributes)}

@@ -1,9 +1,10 @@
 """Operations on pictures alone, and what every operation with a picture begins with."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from streamproc.api.face_members import compared_face, face_detail
+from streamproc.api.face_members import asks_for_more, compared_face, face_detail
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
@@ -34,8 +35,8 @@ class Seen:
 async def detect_faces(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> dict[str, Any]:
-    seen = await look(services, request, "Image", context)
     attributes = request.get("Attributes", ())
+    seen = await look(services, request, "Image", context, attributes)
     return {"FaceDetails": [face_detail(face, attributes) for face in seen.faces]}
 
 
@@ -68,14 +69,21 @@ async def compare_faces(
 
 
 async def look(
-    services: ApiServices, request: dict[str, Any], member: str, context: RequestContext
+    services: ApiServices,
+    request: dict[str, Any],
+    member: str,
+    context: RequestContext,
+    attributes: Collection[str] = (),
 ) -> Seen:
-    """Find the faces of the picture in this member; faces.faces_per_image_max bounds them.
+    """Find the faces of the picture in this member, with what these attributes need;
+    faces.faces_per_image_max bounds them.
 
     Raises the ServiceError that says what is wrong with the picture.
     """
     async with services.images.open(member, request[member], context.region) as picture:
-        faces = await services.scheduler.analyse(picture.image, _OWNER)
+        faces = await services.scheduler.analyse(
+            picture.image, _OWNER, attributes=asks_for_more(attributes)
+        )
         height, width = picture.image.shape[:2]
     largest = faces[: services.config.faces.faces_per_image_max]
     return Seen(picture.digest, width, height, largest)

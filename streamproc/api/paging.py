@@ -13,6 +13,9 @@ from typing import Any
 
 from streamproc.gateway.errors import InvalidPaginationToken
 
+PAGE_DEFAULT = 1000
+"""Items per page where MaxResults is absent, or 0 where the model allows that."""
+
 _DIGEST_BYTES = 12
 
 

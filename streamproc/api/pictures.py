@@ -1,7 +1,8 @@
 """An Image member of a request, as a picture: from its bytes or from S3.
 
-The bytes are bounded before they are read, decoded on a thread, and few pictures are open at
-once, so memory stays bounded whatever callers send. Knows nothing of faces.
+An object's bytes are bounded while they are read, pictures are decoded on a thread, and few
+are open at once: decoded, a file of kilobytes may be hundreds of megabytes. Knows nothing of
+faces.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from streamproc.gateway.errors import (
 from streamproc.model.media import Image
 
 _INLINE_BYTES_MAX = 5 * 1024 * 1024  # Rekognition's limit of Image.Bytes
-_OPEN_AT_ONCE = 8  # decoded, they may have hundreds of megabytes each
+_OPEN_AT_ONCE = 8
 _CHUNK_BYTES = 64 * 1024
 # A caller waits for the answer, so what cannot be reached is soon said.
 _CLIENT: dict[str, Any] = {"connect_timeout": 5, "retries": {"mode": "standard", "max_attempts": 2}}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from streamproc.api.pictures import PictureSource
 from streamproc.api.tag_store import TagStore
-from streamproc.clock import Clock
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.gateway.dispatch import Service
@@ -25,8 +24,6 @@ class ApiServices:
     tags: TagStore
     images: PictureSource
     config: Config
-    account_id: str
-    clock: Clock
 
 
 rekognition = Service[ApiServices]("rekognition", validation_error="InvalidParameterException")

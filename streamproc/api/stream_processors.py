@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from streamproc.api.failures import service_errors
-from streamproc.api.paging import decode_token, encode_token
+from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import (
@@ -25,7 +25,6 @@ from streamproc.processor.state import IllegalTransition
 from streamproc.processor.supervisor import ProcessorExists, ProcessorLimit, UnknownProcessor
 from streamproc.processor.view import ProcessorView
 
-PAGE_DEFAULT = 1000
 POLYGON_POINTS_MIN, POLYGON_POINTS_MAX = 3, 10
 
 
@@ -34,7 +33,7 @@ async def create_stream_processor(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> dict[str, Any]:
     spec = _spec(request, context.region, services.config.faces.face_match_threshold)
-    arn = stream_processor_arn(context.region, services.account_id, spec.name)
+    arn = stream_processor_arn(context.region, context.account_id, spec.name)
     tags = request.get("Tags", {})
     with service_errors():
         services.tags.check(arn, tags)
@@ -58,7 +57,7 @@ async def describe_stream_processor(
     name = request["Name"]
     with _refusals(name, ""):
         view = services.supervisor.describe((context.region, name))
-    return _described(view, stream_processor_arn(context.region, services.account_id, name))
+    return _described(view, stream_processor_arn(context.region, context.account_id, name))
 
 
 @rekognition.operation("ListStreamProcessors")
@@ -110,7 +109,7 @@ async def delete_stream_processor(
     name = request["Name"]
     with _refusals(name, f"Cannot delete stream processor {name}"):
         await services.supervisor.delete((context.region, name))
-    await services.tags.clear(stream_processor_arn(context.region, services.account_id, name))
+    await services.tags.clear(stream_processor_arn(context.region, context.account_id, name))
     return {}
 
 

@@ -50,9 +50,11 @@ async def _existing(services: ApiServices, text: str, context: RequestContext) -
         raise InvalidParameter(
             f"ResourceArn {text} names neither a collection nor a stream processor"
         )
-    if (arn.region, arn.account) != (context.region, services.account_id):
+    here = Arn("rekognition", context.region, context.account_id, arn.resource)
+    if arn != here:
         raise ResourceNotFound(
-            f"ResourceArn {text} is not in region {context.region} of account {services.account_id}"
+            f"ResourceArn {text} is not in region {context.region} of account "
+            f"{context.account_id}; what is there begins with {str(here).removesuffix(name)}"
         )
     if kind == "collection":
         with service_errors():

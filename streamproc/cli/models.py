@@ -45,7 +45,7 @@ def list_models(models_dir: ModelsDir = None) -> None:
     table.add_row("dlib", "103", dlib, "measured", offline)
     console = Console()
     console.print(table)
-    console.print(f"\nPacks are kept in {models_folder(root)}.", soft_wrap=True)
+    console.print(f"\nPacks are kept in {escape(str(models_folder(root)))}.", soft_wrap=True)
     console.print(
         "A folder of ONNX files is a pack too: give it as --pack. The Similarity of weights "
         "that nobody measured is guessed, with caution (docs/similarity.md).\n"
@@ -84,7 +84,7 @@ def install(
             lambda done, total: bar.update(task, completed=done, total=total or None),
             force=force,
         )
-    console.print(f"pack {pack} is installed in {folder}", soft_wrap=True)
+    console.print(f"pack {pack} is installed in {escape(str(folder))}", soft_wrap=True)
     console.print(f"run: streamproc serve --pack {pack}")
 
 
@@ -108,10 +108,10 @@ def verify(
     troubled = []
     for folder in folders:
         checks = check_pack(folder)
-        console.print(f"[bold]{folder}[/bold]", soft_wrap=True)
+        console.print(f"[bold]{escape(str(folder))}[/bold]", soft_wrap=True)
         for check in checks:
             mark = f"[red]{check.trouble}[/red]" if check.trouble else "[green]whole[/green]"
-            console.print(f"  {check.path.name:<24} {mark}")
+            console.print(f"  {escape(check.path.name):<24} {mark}")
         if not checks or any(check.trouble for check in checks):
             troubled.append(folder)
     if troubled:

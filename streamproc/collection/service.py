@@ -8,7 +8,7 @@ of pictures, AWS requests or processors' lives.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -239,8 +239,10 @@ class CollectionService:
             index = self._cache.get(collection.key)  # someone else may have built it meanwhile
             if index is None or index.generation < collection.generation:
                 index = VectorIndex(self.info.dimension)
-                async for generation, keys, vectors in self._store.vectors(collection):
-                    await asyncio.to_thread(index.load, keys, vectors, generation)
+                # Closed here and now: a caller that leaves half-way keeps no connection.
+                async with aclosing(self._store.vectors(collection)) as parts:
+                    async for generation, keys, vectors in parts:
+                        await asyncio.to_thread(index.load, keys, vectors, generation)
                 self._cache.put(collection.key, index)
             return index
 

@@ -6,7 +6,7 @@ similarity or FAISS.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -197,7 +197,7 @@ class CollectionStore:
 
     async def vectors(
         self, collection: CollectionInfo
-    ) -> AsyncIterator[tuple[int, list[int], NDArray[np.float32]]]:
+    ) -> AsyncGenerator[tuple[int, list[int], NDArray[np.float32]], None]:
         """(generation, keys, vectors) in parts, all of one moment; at least one part.
 
         Raises CollectionNotFound.

@@ -7,8 +7,6 @@ from streamproc.model.engine import EngineInfo
 from streamproc.model.face import Face
 from streamproc.model.media import Image
 
-__all__ = ["EngineInfo", "FaceEngine"]
-
 
 class FaceEngine(Protocol):
     """Synchronous and safe to call from several threads at once."""
@@ -16,8 +14,11 @@ class FaceEngine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
-    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
-        """The faces of each picture, largest first, each with its embedding."""
+    def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding.
+
+        attributes asks for age and gender too, where the engine can tell them.
+        """
         ...
 
     def similarity(self, cosine: float) -> float:

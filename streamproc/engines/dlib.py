@@ -66,7 +66,12 @@ class DlibEngine:
             calibration=self._calibration.evidence,
         )
 
-    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
+    def analyse(
+        self,
+        images: Sequence[Image],
+        *,
+        attributes: bool = False,  # noqa: ARG002 (it has none)
+    ) -> list[list[Face]]:
         """The faces of each picture, largest first, each with its embedding."""
         located = [list(self._locator.locate(image)) for image in images]
         embeddings = self._embed([face.chip for faces in located for face in faces])

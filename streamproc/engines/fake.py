@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from streamproc.engines.base import EngineInfo
 from streamproc.engines.quality import measure_quality
+from streamproc.model.engine import EngineInfo
 from streamproc.model.face import BoundingBox, Face, Landmark, Pose
 from streamproc.model.media import Image
 
@@ -54,7 +54,12 @@ class FakeEngine:
             licence="Apache-2.0",
         )
 
-    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
+    def analyse(
+        self,
+        images: Sequence[Image],
+        *,
+        attributes: bool = False,  # noqa: ARG002 (squares have none)
+    ) -> list[list[Face]]:
         """The squares of each picture, largest first."""
         if self._before is not None:
             self._before(images)

@@ -94,11 +94,15 @@ class InsightFaceEngine:
             calibration=self._calibration.evidence,
         )
 
-    def analyse(self, images: Sequence[Image]) -> list[list[Face]]:
-        """The faces of each picture, largest first, each with its embedding."""
+    def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding; with attributes,
+        age and gender too if the pack can tell them: one more network per face."""
         detections = [list(self._detect(image)) for image in images]
         embeddings = iter(self._embed([face for faces in detections for face in faces]))
-        found = [[self._face(face, next(embeddings)) for face in faces] for faces in detections]
+        found = [
+            [self._face(face, next(embeddings), attributes) for face in faces]
+            for faces in detections
+        ]
         return [sorted(faces, key=lambda face: face.box.area, reverse=True) for faces in found]
 
     def similarity(self, cosine: float) -> float:
@@ -133,10 +137,10 @@ class InsightFaceEngine:
             vectors = self._recogniser.get_feat(crops)
             yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def _face(self, found: _Detection, embedding: NDArray[np.float32]) -> Face:
+    def _face(self, found: _Detection, embedding: NDArray[np.float32], attributes: bool) -> Face:
         box = box_in(found.image, found.box)
         points: dict[str, Point] = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
-        age, gender = self._age_and_gender(found)
+        age, gender = self._age_and_gender(found) if attributes else (None, None)
         return Face(
             box=box,
             confidence=min(found.score * 100.0, 100.0),

@@ -51,7 +51,7 @@ def install_pack(name: str, models_dir: Path, progress: Progress, *, force: bool
                 _unpack(archive, fresh)
                 require_whole(fresh)
                 if target.exists():
-                    shutil.rmtree(target)
+                    target.replace(Path(scratch) / "old")
                 fresh.replace(target)
         except OSError as error:
             raise EngineError(f"pack {name} cannot be stored in {target}: {error}") from None
@@ -71,16 +71,17 @@ def _connected(url: str) -> Response:
     except urllib.error.HTTPError as error:
         error.close()
         raise EngineError(f"{url} answered {error.code} {error.reason}") from None
-    except OSError as error:  # URLError, timeouts and resets are all of this class
+    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+        reason = " ".join(str(getattr(error, "reason", error)).split())
         raise EngineError(
-            f"{url} cannot be reached ({getattr(error, 'reason', error)}); connect this machine, "
-            f"or copy the pack's folder here and give it as --pack, or use --engine dlib"
+            f"{url} cannot be reached ({reason}); connect this machine, or copy the pack's folder "
+            "here and give it as --pack, or use --engine dlib"
         ) from None
     return response
 
 
 def _receive(response: Response, archive: Path, progress: Progress) -> None:
-    total = int(response.headers.get("content-length") or 0)
+    total = response.length or 0
     done = 0
     with archive.open("wb") as file:
         while chunk := _read(response):

@@ -16,9 +16,6 @@ from streamproc.errors import EngineError
 
 NON_COMMERCIAL = "InsightFace weights: non-commercial research only"
 
-_CONNECT_TIMEOUT_S = 15.0
-_CHUNK_BYTES = 1024 * 1024
-
 _DET_500M = "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"
 _DET_10G = "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91"
 _W600K_MBF = "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"
@@ -39,7 +36,6 @@ class Pack:
     description: str
     megabytes: int
     files: Mapping[str, str]  # name to SHA-256, where it is known
-    licence: str = NON_COMMERCIAL
 
 
 # Contents as in InsightFace's model zoo; buffalo_m's detector has no hash that we could check.

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from time import perf_counter
+from functools import partial
 
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.runtime import inference_threads
@@ -18,19 +18,11 @@ from streamproc.model.face import Face
 from streamproc.model.media import Image
 
 
-@dataclass(slots=True)
-class OwnerLoad:
-    """What one owner has asked of the engine since it was first seen."""
-
-    analysed_total: int = 0
-    failed_total: int = 0
-    busy_s: float = 0.0  # thread time
-
-
 @dataclass(slots=True, eq=False)
 class _Job:
     image: Image
     owner: str
+    attributes: bool
     result: asyncio.Future[list[Face]] = field(repr=False)
 
 
@@ -46,42 +38,22 @@ class Scheduler:
         self._turns: deque[str] = deque()  # owners with work waiting, next first
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
-        self.load: dict[str, OwnerLoad] = {}
 
-    @property
-    def queued(self) -> int:
-        """Pictures that wait for a thread."""
-        return sum(map(len, self._waiting.values()))
-
-    @property
-    def running(self) -> int:
-        """Pictures on a thread now."""
-        return len(self._running)
-
-    @property
-    def busy_s(self) -> float:
-        """Thread time spent in the engine since the start."""
-        return sum(load.busy_s for load in self.load.values())
-
-    async def analyse(self, image: Image, owner: str) -> list[Face]:
-        """The faces of a picture, largest first.
+    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
+        """The faces of a picture, largest first; attributes as FaceEngine has it.
 
         A caller that is cancelled takes its picture back, unless it is on a thread already.
         Raises what the engine raises, and EngineError once the scheduler is closed.
         """
         if self._closed:
             raise EngineError("the engine is shutting down")
-        job = _Job(image, owner, asyncio.get_running_loop().create_future())
+        job = _Job(image, owner, attributes, asyncio.get_running_loop().create_future())
         self._enqueue(job)
         self._dispatch()
         try:
             return await job.result
         finally:
             self._withdraw(job)
-
-    def forget(self, owner: str) -> None:
-        """Drop the figures of an owner that will not come back."""
-        self.load.pop(owner, None)
 
     async def aclose(self) -> None:
         """Refuse what waits, finish what runs, and end the threads."""
@@ -124,24 +96,16 @@ class Scheduler:
             task.add_done_callback(self._finished)
 
     async def _run(self, job: _Job) -> None:
-        load = self.load.setdefault(job.owner, OwnerLoad())
+        work = partial(self._engine.analyse, [job.image], attributes=job.attributes)
         loop = asyncio.get_running_loop()
         try:
-            faces, seconds = await loop.run_in_executor(self._executor, self._timed, job.image)
+            (faces,) = await loop.run_in_executor(self._executor, work)
         except Exception as error:
-            load.failed_total += 1
             if not job.result.done():
                 job.result.set_exception(error)
         else:
-            load.analysed_total += 1
-            load.busy_s += seconds
             if not job.result.done():
                 job.result.set_result(faces)
-
-    def _timed(self, image: Image) -> tuple[list[Face], float]:
-        start = perf_counter()
-        (faces,) = self._engine.analyse([image])
-        return faces, perf_counter() - start
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

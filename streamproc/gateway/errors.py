@@ -32,28 +32,8 @@ class BodyCut(Exception):
 # --- what handlers raise -----------------------------------------------------------------
 
 
-class AccessDenied(ServiceError):
-    code = "AccessDeniedException"
-
-
-class AccountStreamLimitExceeded(ServiceError):
-    code = "AccountStreamLimitExceededException"
-
-
-class ClientLimitExceeded(ServiceError):
-    code = "ClientLimitExceededException"
-
-
-class Conflict(ServiceError):
-    code = "ConflictException"
-
-
 class ConnectionLimitExceeded(ServiceError):
     code = "ConnectionLimitExceededException"
-
-
-class DeviceStreamLimitExceeded(ServiceError):
-    code = "DeviceStreamLimitExceededException"
 
 
 class DryRunOperation(ServiceError):
@@ -68,10 +48,6 @@ class ExpiredNextToken(ServiceError):
     code = "ExpiredNextTokenException"
 
 
-class IdempotentParameterMismatch(ServiceError):
-    code = "IdempotentParameterMismatchException"
-
-
 class ImageTooLarge(ServiceError):
     code = "ImageTooLargeException"
 
@@ -81,21 +57,8 @@ class InternalFailure(ServiceError):
     status = 500
 
 
-class InternalServerError(ServiceError):
-    code = "InternalServerError"
-    status = 500
-
-
 class InvalidArgument(ServiceError):
     code = "InvalidArgumentException"
-
-
-class InvalidDevice(ServiceError):
-    code = "InvalidDeviceException"
-
-
-class InvalidEndpoint(ServiceError):
-    code = "InvalidEndpointException"
 
 
 class InvalidImageFormat(ServiceError):
@@ -110,28 +73,12 @@ class InvalidParameter(ServiceError):
     code = "InvalidParameterException"
 
 
-class InvalidResourceFormat(ServiceError):
-    code = "InvalidResourceFormatException"
-
-
 class InvalidS3Object(ServiceError):
     code = "InvalidS3ObjectException"
 
 
 class LimitExceeded(ServiceError):
     code = "LimitExceededException"
-
-
-class NoDataRetention(ServiceError):
-    code = "NoDataRetentionException"
-
-
-class NotAuthorized(ServiceError):
-    code = "NotAuthorizedException"
-
-
-class ProvisionedThroughputExceeded(ServiceError):
-    code = "ProvisionedThroughputExceededException"
 
 
 class ResourceAlreadyExists(ServiceError):
@@ -152,14 +99,6 @@ class ServiceQuotaExceeded(ServiceError):
 
 class TagsPerResourceExceededLimit(ServiceError):
     code = "TagsPerResourceExceededLimitException"
-
-
-class Throttling(ServiceError):
-    code = "ThrottlingException"
-
-
-class Validation(ServiceError):
-    code = "ValidationException"
 
 
 class VersionMismatch(ServiceError):

@@ -25,7 +25,6 @@ class SigningScope:
     """What AK/20260131/us-east-1/rekognition/aws4_request says."""
 
     access_key_id: str
-    date: str  # YYYYMMDD
     region: str
     service: str  # the signing name, such as kinesisvideo
 
@@ -80,7 +79,7 @@ def parse_credential(credential: str) -> SigningScope:
             and _NAME.fullmatch(region)
             and _NAME.fullmatch(service)
         ):
-            return SigningScope(access_key_id, date, region, service)
+            return SigningScope(access_key_id, region, service)
     raise IncompleteSignature(
         f"Credential '{shown(credential)}' is not ACCESS_KEY_ID/YYYYMMDD/region/service/"
         f"aws4_request. {_REMEDY}"

@@ -33,7 +33,8 @@ class RequestBody(AsyncIterator[bytes]):
             chunk = await self._content.readany()
         # aiohttp hands over whatever broke the connection or its parser, of many types.
         except Exception as error:
-            raise BodyCut(f"request body ended early: {error}") from error
+            reason = " ".join(str(error).split())  # aiohttp's messages have several lines
+            raise BodyCut(f"request body ended early: {reason}") from error
         if not chunk:
             raise StopAsyncIteration
         return chunk

@@ -1,9 +1,10 @@
 """Members of a request against the constraints of their shapes.
 
 Pure. Checks required, min, max, pattern, enum and union, everywhere, keys of maps included;
-types are wire.py's. botocore's own validator knows neither max nor pattern nor enum, and
-speaks to the wrong side. The wording is that of AWS's services ("1 validation error
-detected: …"), with members named as the caller wrote them.
+types are wire.py's. A list or map is looked into no further than its max, so that a request
+of a million items is soon refused. botocore's own validator knows neither max nor pattern nor
+enum, and speaks to the wrong side. The wording is that of AWS's services ("1 validation
+error detected: …"), with members named as the caller wrote them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,11 +45,11 @@ def find_problems(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
             yield from _check_structure(shape, value, path)
         case "list":
             yield from _check_bounds(shape, value, path, len(value), "length")
-            for index, element in enumerate(value):
+            for index, element in enumerate(islice(value, shape.metadata.get("max"))):
                 yield from find_problems(shape.member, element, item(path, index))
         case "map":
             yield from _check_bounds(shape, value, path, len(value), "size")
-            for key, element in value.items():
+            for key, element in islice(value.items(), shape.metadata.get("max")):
                 yield from find_problems(shape.key, key, f"{path} key")
                 yield from find_problems(shape.value, element, member(path, key))
         case "string":

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from streamproc.aws import AwsClients
+from streamproc.config import is_endpoint_url
+from streamproc.kvs.failures import UnusableAnswer
 from streamproc.model.arn import Arn
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -44,7 +46,7 @@ class Connection:
         await self.drop()
 
     async def find_endpoint(self) -> str:
-        """The data endpoint, asked for once. Raises what botocore raises."""
+        """The data endpoint, asked for once. Raises UnusableAnswer and what botocore raises."""
         if not self._endpoint_url:
             async with self._clients.open(
                 "kinesisvideo", self._stream.region, role_arn=self._role_arn, **_CONFIG
@@ -52,11 +54,18 @@ class Connection:
                 answer = await control.get_data_endpoint(
                     StreamARN=str(self._stream), APIName="GET_MEDIA"
                 )
-            self._endpoint_url = str(answer["DataEndpoint"])
+            endpoint_url = answer.get("DataEndpoint")
+            # What is not JSON at all, such as a login page, counts as an empty answer here.
+            if not (isinstance(endpoint_url, str) and is_endpoint_url(endpoint_url)):
+                raise UnusableAnswer(
+                    f"GetDataEndpoint names the DataEndpoint {endpoint_url!r}, which is no URL; "
+                    "is endpoints.kinesisvideo right, and no proxy in between?"
+                )
+            self._endpoint_url = endpoint_url
         return self._endpoint_url
 
     async def get_media(self, start_selector: dict[str, Any]) -> Any:
-        """The body of a GetMedia, to be closed by the caller. Raises what botocore raises."""
+        """The body of a GetMedia, to be closed by the caller. Raises as find_endpoint does."""
         if self._client is None:
             endpoint_url: str | None = await self.find_endpoint()
             if self._clients.is_embedded("kinesis-video-media"):

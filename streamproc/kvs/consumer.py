@@ -59,9 +59,6 @@ class KinesisVideoSource:
         clock: Clock,
         roll: Callable[[], float] = random.random,
     ) -> None:
-        self.sessions_total = 0  # GetMedia calls that were answered
-        self.failed_total = 0  # fragments that the service could not deliver
-        self.skipped_total = 0  # damages met twice in the same place and left behind
         self._connection = connection
         self._name = stream_name
         self._report = report
@@ -110,7 +107,6 @@ class KinesisVideoSource:
         botocore raises if there is no session to begin with.
         """
         payload = await self._connection.get_media(cursor.selector())
-        self.sessions_total += 1
         if not self._media_is_damaged:
             self._tell("")
         parser = FragmentParser()
@@ -145,17 +141,14 @@ class KinesisVideoSource:
                 failure = failures.of_key(error_id, error_code, self._name)
                 if failure is not None:
                     raise failure
-                self.failed_total += 1
                 self._tell(
                     f"Kinesis Video cannot deliver fragment {number or '?'} of stream "
                     f"{self._name} ({error_code or error_id}); reading on behind it"
                 )
 
     def _on_damage(self, error: MkvError, cursor: Cursor) -> None:
-        skipped = cursor.skip_damage()
-        self.skipped_total += skipped
         self._media_is_damaged = True
-        action = "skipping it" if skipped else "reading it again"
+        action = "skipping it" if cursor.skip_damage() else "reading it again"
         self._tell(f"The media of stream {self._name} is damaged, {action}: {error}")
 
     async def _on_trouble(self, error: Exception) -> None:

@@ -5,10 +5,24 @@ The messages of permanent failures are those that Rekognition documents for a pr
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
-from streamproc.errors import ConfigError, PermanentFailure
+from streamproc.errors import ConfigError, PermanentFailure, TransientFailure
 
-TROUBLE = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, ConfigError)
+
+class UnusableAnswer(TransientFailure):
+    """Something answers in the service's place, or it answers what it should not."""
+
+
+TROUBLE = (
+    ClientError,
+    BotoCoreError,
+    ResponseParserError,  # a proxy's page where XML is due
+    UnusableAnswer,
+    aiohttp.ClientError,
+    OSError,
+    ConfigError,
+)
 """Everything that may go wrong between us and the service. TimeoutError is an OSError."""
 
 _DENIED = {
@@ -82,6 +96,8 @@ def words(error: Exception) -> str:
     if isinstance(error, ClientError):
         message = error.response.get("Error", {}).get("Message", "")
         return f"Kinesis Video answers {code(error)}, trying again: {message}".rstrip(": ")
+    if isinstance(error, UnusableAnswer | ResponseParserError):
+        return f"Kinesis Video gives no usable answer, trying again: {error}"
     return f"The connection to Kinesis Video broke, trying again: {str(error) or repr(error)}"
 
 

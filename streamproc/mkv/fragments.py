@@ -65,7 +65,7 @@ _SERVICE_TAGS: Final = {
     "EXCEPTION_ERROR_CODE": "error_code",
     "EXCEPTION_MESSAGE": "error_message",
 }
-_ERROR_KEYS: Final = ("error_id", "error_code", "error_message")
+_ERROR_DIGITS_MAX: Final = 18  # the service's have 4
 _FORMS: Final = {
     "number": re.compile(r"[0-9]{1,128}"),
     "server_timestamp": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?"),
@@ -230,8 +230,9 @@ def _seconds(text: str | None) -> float | None:
 
 def _failure(service: dict[str, str]) -> FragmentFailed:
     error_id = service.get("error_id", "")
+    is_number = error_id.isascii() and error_id.isdigit() and len(error_id) <= _ERROR_DIGITS_MAX
     return FragmentFailed(
         number=service.get("number", ""),
-        error_id=int(error_id) if error_id.isascii() and error_id.isdigit() else None,
+        error_id=int(error_id) if is_number else None,
         error_code=service.get("error_code", service.get("error_message", "")),
     )

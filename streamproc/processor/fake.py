@@ -168,11 +168,11 @@ class ScriptedWorld:
         """Opening this part raises these, one each time, before it goes well."""
         self._failures[part].extend(errors)
 
-    async def analyse(self, image: Image, owner: str) -> list[Face]:
+    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
         await self.analysed.wait()
         if self._engine is None:
             return []
-        return (await asyncio.to_thread(self._engine.analyse, [image]))[0]
+        return (await asyncio.to_thread(self._engine.analyse, [image], attributes=attributes))[0]
 
     async def search(self, embedding: Embedding) -> Sequence[Match]:
         name = self._people.get(int(np.argmax(embedding)))

@@ -48,7 +48,10 @@ class RecordSink(Protocol):
 class Analyser(Protocol):
     """The engine behind its scheduler: fair to every owner."""
 
-    async def analyse(self, image: Image, owner: str) -> list[Face]: ...
+    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
+        """The faces of a picture, largest first; with attributes, age and gender too where
+        the engine can tell them."""
+        ...
 
 
 class FaceSearch(Protocol):

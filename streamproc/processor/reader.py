@@ -123,6 +123,7 @@ class FrameReader:
                 self._tracker.drained()
             case FragmentEnded(complete=True):
                 self._tracker.completed(event.number)
+        self._counters.frames_decoded_total = self._decoder.frames_total
         self._counters.frames_corrupt_total = self._decoder.corrupt_total
         self._counters.packets_undecodable_total = self._decoder.undecodable_total
 
@@ -135,7 +136,6 @@ class FrameReader:
 
     def _next_sampled(self) -> Frame | None:
         for picture in self._pictures:
-            self._counters.frames_decoded_total += 1
             number, offset_s = picture.fragment.number, picture.offset_s
             if self._repeating and number == self._reached[0] and offset_s <= self._reached[1]:
                 continue  # sampled or passed over when it came for the first time

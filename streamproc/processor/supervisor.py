@@ -1,7 +1,7 @@
 """Every stream processor of the daemon: created, started, stopped, and kept running.
 
 One task per processor that runs; one camera must never stop another. A change of state is
-checked against the table, written to disk, then told. What a user asked for last is on disk
+checked against the table, written to disk, then acted on. What a user asked for last is on disk
 too, so whatever way the daemon ends, the next one goes on where this one was.
 """
 
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,12 +35,11 @@ from streamproc.processor.state import (
     next_state,
 )
 from streamproc.processor.store import ProcessorStore, Row
-from streamproc.processor.view import Counters, ProcessorView, StateChanged
+from streamproc.processor.view import Counters, ProcessorView
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Listener: TypeAlias = Callable[[StateChanged], None]
 
 
 class UnknownProcessor(StreamprocError):
@@ -72,7 +71,8 @@ class _Processor:
 
 
 class Supervisor:
-    """Open it, resume_all(), and aclose() it before what the processors use is closed."""
+    """Open it and resume_all(); drain() it before what the processors use is closed, and
+    aclose() it once nobody calls any more."""
 
     def __init__(
         self, store: ProcessorStore, rows: list[Row], shared: Shared, threads: ThreadPoolExecutor
@@ -82,7 +82,6 @@ class Supervisor:
         self._threads = threads
         self._processors = {row.key: _Processor(row) for row in rows}
         self._creating = asyncio.Lock()
-        self._listeners: list[Listener] = []
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -103,15 +102,21 @@ class Supervisor:
         shared = Shared(world, config, sink_config.partition_key, threads, clock, roll)
         return cls(store, rows, shared, threads)
 
-    async def aclose(self) -> None:
-        """Drain what runs. On disk it still runs: the next daemon goes on with it."""
+    async def drain(self) -> None:
+        """Bring to rest what runs. On disk it still runs: the next daemon goes on with it, and
+        starts what is started from here on."""
         self._closing = True
-        tasks = list(self._unfinished)
+        tasks = []
         for processor in self._processors.values():
             if processor.run is not None and processor.task is not None:
                 processor.run.stop()
                 tasks.append(processor.task)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Drain, and finish what callers have begun."""
+        await self.drain()
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._store.aclose()
 
@@ -123,12 +128,6 @@ class Supervisor:
                 spawn = partial(self._spawn, processor, row.resume_position, None)
                 with suppress(IllegalTransition, UnknownProcessor):  # a caller was faster
                     await self._apply(processor, Event.START, then=spawn)
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Tell the listener of every change, on the loop, after it is on disk. Returns what
-        unsubscribes it. A listener returns quickly and raises nothing."""
-        self._listeners.append(listener)
-        return partial(self._listeners.remove, listener)
 
     async def create(self, spec: ProcessorSpec) -> None:
         """Raises ProcessorExists, ProcessorLimit."""
@@ -199,7 +198,7 @@ class Supervisor:
             row = Row(spec, ProcessorState.STOPPED, ProcessorState.STOPPED, "", now, now)
             await self._store.insert(row)
             self._processors[spec.key] = _Processor(row)
-        self._publish(row)
+        _log(row)
 
     async def _apply(
         self,
@@ -211,7 +210,7 @@ class Supervisor:
         message: str = "",
         **changes: Any,
     ) -> None:
-        """The one way a state changes: check, persist, act, publish."""
+        """The one way a state changes: check, persist, act."""
         async with processor.lock:  # two callers, one winner
             if processor.row.state is ProcessorState.DELETED:
                 raise _unknown(processor.row.key)
@@ -223,7 +222,7 @@ class Supervisor:
             processor.row = row
             if then is not None:
                 then()
-            self._publish(row)
+            _log(row)
 
     def _spawn(
         self, processor: _Processor, position: StartPosition, open_timeout_s: float | None
@@ -281,14 +280,12 @@ class Supervisor:
         task.add_done_callback(self._unfinished.discard)
         return await asyncio.shield(task)
 
-    def _publish(self, row: Row) -> None:
-        change = StateChanged(row.spec, row.state, row.message)
-        log.info("processor %s is %s", row.spec.name, row.state)
-        for listener in list(self._listeners):
-            listener(change)
-
     def _now(self) -> float:
         return round(self._shared.clock.now(), 3)
+
+
+def _log(row: Row) -> None:
+    log.info("processor %s is %s", row.spec.name, row.state)
 
 
 def _unknown(key: ProcessorKey) -> UnknownProcessor:

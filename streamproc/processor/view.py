@@ -43,15 +43,6 @@ class ProcessorView:
     counters: Counters
 
 
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """Published after the change is on disk."""
-
-    spec: ProcessorSpec
-    state: ProcessorState
-    message: str
-
-
 class Notices:
     """What several parts have to report at once, as one text."""
 

@@ -47,11 +47,16 @@ class LoseAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A proxy answers with a page, which AWS clients read as an answer without members."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
     """Store nothing and never answer."""
 
 
-Outcome: TypeAlias = Accept | RefuseSome | RefuseAll | Unreachable | LoseAnswer | Hang
+Outcome: TypeAlias = Accept | RefuseSome | RefuseAll | Unreachable | LoseAnswer | Page | Hang
 
 
 class FakeKinesis:
@@ -82,6 +87,8 @@ class FakeKinesis:
             case LoseAnswer():
                 self._store(request, refused)
                 raise ReadTimeoutError(endpoint_url=_URL)
+            case Page():
+                return {"ResponseMetadata": {"HTTPStatusCode": 200}}
             case Hang():
                 await asyncio.Event().wait()
         self._store(request, refused)

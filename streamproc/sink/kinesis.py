@@ -177,7 +177,13 @@ class KinesisSink:
             if failure is not None:
                 raise failure from error
             return describe(error)
-        results = list(zip(batch, answer["Records"], strict=True))  # results keep request order
+        told = answer.get("Records", [])
+        if len(told) != len(batch):  # clients read a proxy's page as an answer without members
+            return (
+                f"PutRecords answers with {len(told)} results for {len(batch)} records; is "
+                "endpoints.kinesis right, and no proxy in between?"
+            )
+        results = list(zip(batch, told, strict=True))  # results keep request order
         await self._acknowledge([item for item, result in results if not result.get("ErrorCode")])
         refused = [result for _, result in results if result.get("ErrorCode")]
         if not refused:

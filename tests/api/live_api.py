@@ -47,8 +47,8 @@ class DirectAnalyser:
     def __init__(self, engine: FaceEngine) -> None:
         self._engine = engine
 
-    async def analyse(self, image: Image, owner: str) -> list[Face]:
-        return (await asyncio.to_thread(self._engine.analyse, [image]))[0]
+    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
+        return (await asyncio.to_thread(self._engine.analyse, [image], attributes=attributes))[0]
 
 
 @contextmanager
@@ -64,10 +64,10 @@ def live_api(
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:
-        yield asyncio.run_coroutine_threadsafe(started.get(), loop).result(10)
+        yield asyncio.run_coroutine_threadsafe(started.get(), loop).result(60)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -90,8 +90,6 @@ async def _serve(
         tags=tags,
         images=PictureSource(config.faces, AwsClients(config.endpoints, config.aws, "")),
         config=config,
-        account_id=ACCOUNT,
-        clock=clock,
     )
     app = build_app(
         [rekognition.bind(services)],

@@ -1,11 +1,13 @@
 """Collections, as boto3 sees them."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from streamproc.engines.fake import FakeEngine
 from tests.api.conftest import StartApi
 from tests.api.live_api import ACCOUNT, REGION, client_of, painted
 
@@ -118,10 +120,6 @@ def test_a_collection_of_another_pack_can_be_seen_but_not_used(start_api: StartA
         """The painted faces under another pack's name."""
 
         def __init__(self) -> None:
-            from dataclasses import replace
-
-            from streamproc.engines.fake import FakeEngine
-
             self._engine = FakeEngine()
             self.info = replace(self._engine.info, pack="circles", model_version="2.16")
 

@@ -6,7 +6,7 @@ import struct
 import threading
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
 from typing import Any
@@ -18,7 +18,9 @@ from moto.server import ThreadedMotoServer
 from PIL import Image as Pillow
 
 from streamproc.api.face_members import face_detail
+from streamproc.engines.fake import FakeEngine
 from streamproc.model.face import BoundingBox, Face
+from streamproc.model.media import Image
 from tests.api.conftest import StartApi
 from tests.api.live_api import REGION, client_of, painted
 
@@ -61,6 +63,27 @@ def test_attributes_are_given_where_they_are_asked_for(
         assert detail["AgeRange"] == {"Low": 0, "High": 13}
     if "Gender" in members:
         assert detail["Gender"] == {"Value": "Female"}
+
+
+def test_the_engine_is_asked_for_age_and_gender_only_where_they_are_wanted(
+    start_api: StartApi,
+) -> None:
+    class Asked(FakeEngine):
+        def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
+            asked.append(attributes)
+            return super().analyse(images, attributes=attributes)
+
+    asked: list[bool] = []
+    client = client_of(start_api(Asked()))
+    client.create_collection(CollectionId="team")
+    picture = {"Bytes": painted((ANN, 40, 40, 60))}
+    for wanted in (["DEFAULT"], ["EYEGLASSES"], ["AGE_RANGE"], ["GENDER"], ["ALL"]):
+        client.detect_faces(Image=picture, Attributes=wanted)
+        client.index_faces(CollectionId="team", Image=picture, DetectionAttributes=wanted)
+    assert asked == [False] * 4 + [True] * 6
+    client.search_faces_by_image(CollectionId="team", Image=picture)
+    client.compare_faces(SourceImage=picture, TargetImage=picture)
+    assert asked[10:] == [False] * 3
 
 
 def test_compare_faces_sorts_the_target_into_matches_and_others(rekognition: Any) -> None:

@@ -63,7 +63,7 @@ class Api:
         return code, caught.value.response["Error"]["Message"]
 
     async def reaches(self, state: str) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 view = await self("describe_stream_processor", Name="door")
                 if view["Status"] == state:
@@ -101,8 +101,6 @@ async def start_api(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Api
                 tags=tags,
                 images=cast("Any", None),
                 config=config,
-                account_id=ACCOUNT,
-                clock=clock,
             )
             app = build_app(
                 [rekognition.bind(services)],

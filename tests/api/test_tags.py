@@ -47,11 +47,12 @@ def test_a_resource_that_does_not_exist_is_named(rekognition: Any, resource: str
             call(ResourceArn=arn, **arguments)
 
 
-def test_another_region_or_account_has_no_such_resource(start_api: StartApi) -> None:
+def test_another_partition_region_or_account_has_no_such_resource(start_api: StartApi) -> None:
     client = client_of(start_api())
     for arn in (
         f"arn:aws:rekognition:us-west-2:{ACCOUNT}:streamprocessor/door",
         f"arn:aws:rekognition:{REGION}:999999999999:streamprocessor/door",
+        PROCESSOR.replace("arn:aws:", "arn:aws-cn:"),
     ):
         with pytest.raises(client.exceptions.ResourceNotFoundException, match="is not in region"):
             tags_of(client, arn)

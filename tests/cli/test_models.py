@@ -73,6 +73,14 @@ def test_verify_names_each_file_and_what_is_wrong(tmp_path: Path) -> None:
     assert "models install buffalo_sc --accept-license --force" in error_of(result)
 
 
+def test_a_folder_is_named_as_it_is_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]cheap[" / "blue]"
+    folder.mkdir(parents=True)
+    result = run("verify", folder)
+    assert str(folder) in result.output
+    assert "cannot be used" in error_of(result)
+
+
 def test_verify_with_nothing_installed_says_how_to_install(tmp_path: Path) -> None:
     assert "models install" in error_of(run("verify", "--models-dir", tmp_path))
 

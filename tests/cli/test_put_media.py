@@ -85,11 +85,11 @@ def read_back(url: str, stream: str, frames: int) -> list[Picture]:
     async def read() -> list[Picture]:
         arn = service(url, "kinesisvideo").describe_stream(StreamName=stream)["StreamInfo"]
         spec = ProcessorSpec("us-east-1", "watch", arn["StreamARN"], "", "", 0, "")
-        clients = AwsClients(EndpointsConfig(), AwsConfig(read_timeout_s=1), url)
+        clients = AwsClients(EndpointsConfig(), AwsConfig(read_timeout_s=60), url)
         decoder = VideoDecoder()
         pictures: list[Picture] = []
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(60),
             open_source(clients, spec, pytest.fail, SystemClock()) as source,
             aclosing(source.events(StartAt.EARLIEST)) as events,
         ):
@@ -132,7 +132,7 @@ def test_a_file_plays_at_its_own_pace(url: str, tmp_path: Path) -> None:
     short = save(film(frames=25), tmp_path / "short.mkv")
     began = time.monotonic()
     assert run(short, "--stream", "paced", "--endpoint-url", url).exit_code == 0
-    assert 0.96 <= time.monotonic() - began < 10
+    assert 0.96 <= time.monotonic() - began < 30
 
 
 def test_credentials_and_region_of_the_environment_are_used(

@@ -167,9 +167,9 @@ async def test_latest_is_what_comes_from_now_on(url: str, kinesis: Any, stream: 
             return data
 
     task = asyncio.create_task(first())
-    await asyncio.wait_for(reading.wait(), 10)
+    await asyncio.wait_for(reading.wait(), 60)
     await asyncio.to_thread(put, kinesis, stream, b"new")
-    assert await asyncio.wait_for(task, 10) == b"new"
+    assert await asyncio.wait_for(task, 60) == b"new"
 
 
 class ScriptedKinesis:

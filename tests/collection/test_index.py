@@ -40,10 +40,12 @@ def test_an_empty_index_finds_nothing() -> None:
 
 def test_searches_beside_changes_see_whole_generations() -> None:
     index = loaded(10)
-    wrong = []
+    wrong, done = [], threading.Event()
 
     def search() -> None:
-        for _ in range(300):
+        changed = False
+        while not changed:  # the last search is behind the last change
+            changed = done.is_set()
             found = {key for key, _ in index.search(unit(1), 0.5, 10_000)}
             if len(found) % 10:  # every step moves ten
                 wrong.append(found)
@@ -54,6 +56,7 @@ def test_searches_beside_changes_see_whole_generations() -> None:
     for step in range(60):
         keys = range(1000 + step * 10, 1010 + step * 10)
         index.step(6 + step, add=[(key, unit(1)) for key in keys])
+    done.set()
     for thread in searchers:
         thread.join()
     assert not wrong

@@ -1,14 +1,20 @@
 """Collections kept in SQL and searched through FAISS, seen from outside."""
 
 import asyncio
+import itertools
 import random
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.collection.index import VectorIndex
 from streamproc.collection.service import CollectionService, image_id_of
+from streamproc.db import Database
 from streamproc.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -17,6 +23,7 @@ from streamproc.errors import (
     PermanentFailure,
 )
 from streamproc.model.processor import ProcessorSpec
+from tests.cancellation import cut_at
 from tests.collection.conftest import OpenService
 from tests.collection.vectors import (
     CIRCLES,
@@ -275,19 +282,53 @@ async def test_adds_deletes_and_searches_at_once_stay_consistent(
     assert (await service.describe(REGION, "team")).face_count == len(alive)
 
 
-async def test_callers_that_give_up_leave_nothing_out_of_step(service: CollectionService) -> None:
+@pytest.mark.parametrize("late", [False, True])
+async def test_callers_that_give_up_leave_nothing_out_of_step(
+    service: CollectionService, late: bool
+) -> None:
     await service.search(REGION, "team", unit(1), threshold=50)  # an index is in memory
-    for number in range(30):
-        adding = asyncio.create_task(
-            service.add_faces(REGION, "team", f"{number}", None, [face_at(at_cosine(0.9))])
-        )
-        await asyncio.sleep(number * 0.0003)  # cut at ever later moments
-        adding.cancel()
-        await asyncio.gather(adding, return_exceptions=True)
+    for wait in itertools.count():
+        adding = service.add_faces(REGION, "team", f"{wait}", None, [face_at(at_cosine(0.9))])
+        if not await cut_at(adding, wait, late=late):
+            break
+    assert wait > 5
     stored = set(face_ids(await service.list_faces(REGION, "team", None, 1000)))
     found = set(face_ids(await service.search(REGION, "team", unit(1), threshold=50)))
     assert found == stored
     assert (await service.describe(REGION, "team")).face_count == len(stored)
+
+
+async def test_a_search_given_up_while_its_index_is_built_keeps_no_connection(
+    service: CollectionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reading = Database.read, 0
+
+    @asynccontextmanager
+    async def counted(self: Database) -> AsyncIterator[AsyncConnection]:
+        nonlocal reading
+        async with read(self) as connection:
+            reading += 1
+            try:
+                yield connection
+            finally:
+                reading -= 1
+
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(_: VectorIndex, *args: Any) -> None:
+        begun.set()
+        go.wait()
+
+    monkeypatch.setattr(Database, "read", counted)
+    monkeypatch.setattr(VectorIndex, "load", slow)
+    searching = asyncio.create_task(service.search(REGION, "team", unit(1), threshold=50))
+    await asyncio.to_thread(begun.wait)
+    assert reading == 1
+    searching.cancel()
+    [given_up] = await asyncio.gather(searching, return_exceptions=True)
+    go.set()
+    assert isinstance(given_up, asyncio.CancelledError)
+    assert reading == 0
 
 
 def processor(collection_id: str) -> ProcessorSpec:

@@ -16,12 +16,13 @@ from streamproc.mkv.writer import MkvWriter, aws_tags
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
 
 FPS = 10
+FRAGMENT = 4  # pictures, of which five a second are sampled: two
 SIZE = (160, 120)
 Ack: TypeAlias = dict[str, Any]
 Pictures: TypeAlias = Sequence[NDArray[np.uint8]]
 
 
-def plain(count: int = 2 * FPS, size: tuple[int, int] = SIZE) -> list[NDArray[np.uint8]]:
+def plain(count: int = 2 * FRAGMENT, size: tuple[int, int] = SIZE) -> list[NDArray[np.uint8]]:
     """Grey pictures that differ, with nobody in them."""
     return [np.full((size[1], size[0], 3), 60 + number, np.uint8) for number in range(count)]
 
@@ -29,16 +30,17 @@ def plain(count: int = 2 * FPS, size: tuple[int, int] = SIZE) -> list[NDArray[np
 def film(
     pictures: Pictures | None = None, encoder: str = "libx264", parameters_in_band: bool = False
 ) -> bytes:
-    """Matroska as FFmpeg writes it: FPS pictures and one keyframe a second, sizes stated."""
+    """Matroska as FFmpeg writes it, sizes stated: FPS pictures a second, every FRAGMENT of
+    them a keyframe and a Cluster."""
     pictures = pictures or plain()
     buffer = io.BytesIO()
-    # A Cluster, and so a fragment, per second.
-    options = {"cluster_time_limit": "950", "cluster_size_limit": "5000000"}
+    cluster_ms = (FRAGMENT - 1) * 1000 // FPS + 50  # the next keyframe opens one
+    options = {"cluster_time_limit": str(cluster_ms), "cluster_size_limit": "5000000"}
     with av.open(buffer, "w", format="matroska", options=options) as output:
         stream = cast("av.VideoStream", output.add_stream(encoder, rate=FPS))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"g": str(FPS), "threads": "1"}
+        stream.options = {"g": str(FRAGMENT), "threads": "1"}
         if encoder == "libx264":
             stream.options |= {"preset": "ultrafast", "bf": "0", "sc_threshold": "0"}
             if parameters_in_band:
@@ -66,7 +68,7 @@ def sound(seconds: float = 1.0) -> bytes:
 
 
 def joined(*films: bytes) -> bytes:
-    """Films of two seconds one behind the other, under the header of the first.
+    """Films of up to two seconds one behind the other, under the header of the first.
 
     As the simplest of producers would send them: no sizes, no tags.
     """
@@ -88,13 +90,14 @@ def documents(whole: bytes, *, tags: bool = True) -> list[bytes]:
     writer, found = MkvWriter(), list[bytes]()
     for event in FragmentParser().feed(whole):
         if isinstance(event, FragmentStarted):
-            start_s = 1_700_000_000 + event.fragment.timecode_ns // 1_000_000_000
+            start_ms = 1_700_000_000_000 + event.fragment.timecode_ns // 1_000_000
+            stamp = f"{start_ms / 1000:.3f}"
             number = str(len(found) + 1)
-            opening = {"FRAGMENT_NUMBER": number, "SERVER_TIMESTAMP": f"{start_s}.000",
-                       "PRODUCER_TIMESTAMP": f"{start_s}.000"}  # fmt: skip
+            opening = {"FRAGMENT_NUMBER": number, "SERVER_TIMESTAMP": stamp,
+                       "PRODUCER_TIMESTAMP": stamp}  # fmt: skip
             found.append(writer.header(event.fragment.tracks))
             found[-1] += _aws(opening) if tags else b""
-            found[-1] += writer.cluster(start_s * 1000)
+            found[-1] += writer.cluster(start_ms)
         elif isinstance(event, Packet):
             rel_ms = event.offset_ns // 1_000_000
             found[-1] += writer.block(event.track, rel_ms, event.keyframe, event.payload)

@@ -257,9 +257,7 @@ def test_bytes_that_no_client_sends_are_refused_in_words(
 ) -> None:
     connection = http.client.HTTPConnection(urlsplit(rig.daemon.url).netloc, timeout=20)
     headers = {"X-Amz-Target": target} if target else {}
-    connection.request(
-        "POST", "/", body, {"Content-Type": "application/x-amz-json-1.1", **headers}
-    )
+    connection.request("POST", "/", body, {"Content-Type": "application/x-amz-json-1.1", **headers})
     answer = connection.getresponse()
     error = json.loads(answer.read())
     connection.close()
@@ -384,21 +382,20 @@ def one_line(result: Any) -> str:
     return str(lines[0])
 
 
-def test_a_pack_whose_files_are_missing_or_damaged_is_told_by_file_and_remedy(
+def test_a_pack_with_a_file_missing_is_told_with_the_remedy(
     tmp_path: Path, run_cli: Callable[..., Any]
 ) -> None:
     pack = tmp_path / "models" / "buffalo_sc"
     pack.mkdir(parents=True)
-    serve = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"),
-             "--set", f"engine.models_dir={tmp_path}", "--pack", "buffalo_sc")  # fmt: skip
-    for trouble in ("missing", "damaged"):
-        told = one_line(run_cli(*serve))
-        assert f"{pack / 'det_500m.onnx'} is {trouble}" in told
-        assert "streamproc models install buffalo_sc --accept-license --force" in told
-        (pack / "det_500m.onnx").write_bytes(b"not what was published")
+    told = one_line(
+        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"),
+                "--set", f"engine.models_dir={tmp_path}", "--pack", "buffalo_sc")
+    )  # fmt: skip
+    assert f"{pack / 'det_500m.onnx'} is missing" in told
+    assert "streamproc models install buffalo_sc --accept-license --force" in told
 
 
-def test_a_folder_whose_networks_are_cut_short_is_told_by_file(
+def test_a_network_that_is_cut_short_is_told_by_file(
     tmp_path: Path, testdata: Path, run_cli: Callable[..., Any]
 ) -> None:
     pack = tmp_path / "pack"
@@ -407,26 +404,15 @@ def test_a_folder_whose_networks_are_cut_short_is_told_by_file(
         (pack / file.name).write_bytes(file.read_bytes())
     victim = pack / "mbf_arcface_y1.onnx"
     victim.write_bytes(victim.read_bytes()[:100_000])
-    serve = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--pack", str(pack))
-    told = one_line(run_cli(*serve))
-    assert "mbf_arcface_y1.onnx" in told
+    told = one_line(
+        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--pack", str(pack))
+    )
+    assert f"{victim} is damaged" in told
     assert "--pack" in told
-    victim.unlink()
-    told = one_line(run_cli(*serve))
-    assert str(pack) in told
-    assert "recognition" in told
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--set", "faces.face_match_threshold=101"), ["faces.face_match_threshold", "101"]),
-        (("--engine", "magic"), ["engine.name", "magic"]),
-        (("--config", "nowhere.toml"), ["nowhere.toml"]),
-    ],
-)
-def test_settings_out_of_range_are_told_by_key(
-    run_cli: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], words: list[str]
-) -> None:
-    told = one_line(run_cli("serve", "--data-dir", str(tmp_path), *arguments))
-    assert all(word in told for word in words), told
+def test_a_setting_out_of_range_is_told_by_key(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    told = one_line(
+        run_cli("serve", "--data-dir", str(tmp_path), "--set", "faces.face_match_threshold=101")
+    )
+    assert "faces.face_match_threshold = 101" in told

@@ -14,9 +14,9 @@ import pytest
 from streamproc.cli.demo_video import EILEEN
 from tests.conftest import wait_until
 from tests.end_to_end.conftest import EVERY_FRAME, Rig
-from tests.end_to_end.films import FPS, film, joined, put_media, sound
+from tests.end_to_end.films import FRAGMENT, film, joined, plain, put_media, sound
 
-SAMPLED = 10  # of a film's two seconds, at five frames a second
+SAMPLED = 4  # of a film's eight pictures, five a second
 START_S = "1700000000"  # a whole second: sampling slots begin with the film
 CLUSTER = b"\x1f\x43\xb6\x75"
 GARBAGE = np.random.default_rng(7).bytes(5000)
@@ -36,8 +36,8 @@ def the_next_camera_runs(rig: Rig) -> Iterator[None]:
     """Whatever a test did: no traceback in the log, and a healthy camera gives its records."""
     told, recorded = len(rig.daemon.log), len(rig.records("healthy"))
     yield
-    push_whole(rig, "healthy", film())
-    records(rig, "healthy", recorded + SAMPLED)
+    push_whole(rig, "healthy", film(plain(2)))
+    records(rig, "healthy", recorded + 1)
     assert rig.status("healthy") == "RUNNING"
     assert "Traceback" not in rig.daemon.log[told:], rig.daemon.log[told:]
 
@@ -153,7 +153,7 @@ def test_a_change_of_resolution_goes_on(rig: Rig) -> None:
 
 def portrait_film(size: tuple[int, int]) -> bytes:
     picture = cv2.resize(cv2.copyMakeBorder(EILEEN.portrait(), 25, 25, 75, 75, 0), size)
-    return film([picture] * 2 * FPS, parameters_in_band=True)
+    return film([picture] * 2 * FRAGMENT, parameters_in_band=True)
 
 
 def test_media_without_any_tags_is_read_like_any_other(rig: Rig) -> None:
@@ -178,7 +178,7 @@ def test_a_body_that_ends_in_the_middle_of_a_fragment_loses_only_that(rig: Rig) 
 
 
 def assert_all_read(rig: Rig, name: str, stored: list[str]) -> None:
-    """Five records of each fragment. Of live video there may be records besides, of the
+    """Two records of each fragment. Of live video there may be records besides, of the
     beginning of a fragment whose end never came."""
 
     def read() -> list[int]:
@@ -247,7 +247,9 @@ def test_what_is_no_matroska_is_refused_and_nothing_is_stored(rig: Rig, body: by
 def test_pictures_that_cannot_be_decoded_are_passed_over(rig: Rig) -> None:
     """The containers are in order, the H.264 in them is noise."""
     body = bytearray(film())
-    for event_at in (m.end() for m in re.finditer(rb"\xa3[\x40-\x7f].\x81..[\x00\x80]", bytes(body))):
+    for event_at in (
+        m.end() for m in re.finditer(rb"\xa3[\x40-\x7f].\x81..[\x00\x80]", bytes(body))
+    ):
         body[event_at + 4 : event_at + 40] = GARBAGE[:36]
     watch(rig, "noise-inside")
     push(rig, "noise-inside", bytes(body))

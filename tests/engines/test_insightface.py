@@ -61,7 +61,7 @@ def test_the_model_version_is_that_of_the_recognition_weights(toy_pack: Path) ->
 
 def test_faces_are_found_with_everything_the_pack_measures(toy_pack: Path) -> None:
     engine = load(toy_pack, detection_sizes=[640])
-    ((face,),) = engine.analyse([with_white_patches((320, 160))])
+    ((face,),) = engine.analyse([with_white_patches((320, 160))], attributes=True)
     assert face.box.left * 640 == pytest.approx(288, abs=1)
     assert face.box.width * 640 == pytest.approx(64, abs=1)
     assert face.box.height * 384 == pytest.approx(64, abs=1)
@@ -77,9 +77,15 @@ def test_faces_are_found_with_everything_the_pack_measures(toy_pack: Path) -> No
     assert np.linalg.norm(face.embedding) == pytest.approx(1, abs=1e-6)
 
 
+def test_age_and_gender_are_told_only_to_who_asks(toy_pack: Path) -> None:
+    ((face,),) = load(toy_pack, detection_sizes=[640]).analyse([with_white_patches((320, 160))])
+    assert (face.age, face.gender) == (None, None)
+
+
 def test_a_pack_without_attributes_says_nothing_of_age_and_gender(toy_pack: Path) -> None:
     (toy_pack / "genderage.onnx").unlink()
-    ((face,),) = load(toy_pack, detection_sizes=[640]).analyse([with_white_patches((96, 64))])
+    engine = load(toy_pack, detection_sizes=[640])
+    ((face,),) = engine.analyse([with_white_patches((96, 64))], attributes=True)
     assert (face.age, face.gender) == (None, None)
 
 
@@ -205,7 +211,7 @@ def test_it_finds_what_insightface_finds(
         reference = FaceAnalysis(str(mbf_folder), providers=["CPUExecutionProvider"])
         reference.prepare(ctx_id=0)
         theirs = {tuple(np.rint(face.bbox).astype(int)): face for face in reference.get(six_people)}
-    ours = mbf_engine.analyse([six_people])[0]
+    ours = mbf_engine.analyse([six_people], attributes=True)[0]
     assert len(ours) == len(theirs) == 6
     height, width = six_people.shape[:2]
     for face in ours:

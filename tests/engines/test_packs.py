@@ -10,7 +10,6 @@ import pytest
 from streamproc.config import EngineConfig
 from streamproc.engines.load import load_engine
 from streamproc.engines.packs import (
-    KNOWN_PACKS,
     check_pack,
     file_sha256,
     find_pack,
@@ -121,7 +120,3 @@ def test_a_model_version_is_digits_and_dots_and_stable(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"abc")
     sha256 = file_sha256(tmp_path / "weights")
     assert model_version(sha256) == "1.3128432319"  # 0xba7816bf, SHA-256's own test vector
-
-
-def test_every_known_pack_says_its_licence() -> None:
-    assert all("non-commercial" in pack.licence for pack in KNOWN_PACKS.values())

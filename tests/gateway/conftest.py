@@ -80,7 +80,7 @@ def client() -> Client:
 
     def make(service: str, url: str, region: str = "eu-west-1", **options: Any) -> Any:
         config = Config(
-            parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=10
+            parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=60
         )
         session = options.pop("session", boto3)
         return session.client(

@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from streamproc.gateway import errors
 from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.errors import ServiceError
 
@@ -169,6 +168,21 @@ async def test_a_blob_out_of_bounds_is_told_by_its_size_only(
     assert "Value '<5242881 bytes>' at 'Image.Bytes'" in str(refused.value)
 
 
+async def test_a_list_is_looked_into_no_further_than_it_may_be_long(
+    url: str, client: Client, call: Call
+) -> None:
+    """Else one request of a million short items would hold everyone else up for seconds."""
+    data = client("kinesis", url)
+    records: list[dict[str, Any]] = [{"Data": b"x", "PartitionKey": "k"}] * 500 + [{}]
+    with pytest.raises(data.exceptions.ValidationException) as refused:
+        await call(data.put_records, StreamName="s", Records=records)
+    message = refused.value.response["Error"]["Message"]
+    assert message == (
+        "1 validation error detected: Value '<list of 501 items>' at 'Records' failed to satisfy "
+        "constraint: Member must have length less than or equal to 500"
+    )
+
+
 async def test_many_problems_are_cut_short(url: str, client: Client, call: Call) -> None:
     data = client("kinesis", url)
     with pytest.raises(data.exceptions.ValidationException) as refused:
@@ -179,14 +193,20 @@ async def test_many_problems_are_cut_short(url: str, client: Client, call: Call)
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "request_", "error", "status"),
+    ("service", "operation", "request_", "code", "status"),
     [
-        ("rekognition", "describe_collection", {"CollectionId": "c"}, errors.ResourceNotFound, 400),
-        ("rekognition", "describe_collection", {"CollectionId": "c"}, errors.Throttling, 500),
-        ("kinesis", "describe_stream", {"StreamName": "s"}, errors.ResourceNotFound, 400),
-        ("kinesis", "describe_stream", {"StreamName": "s"}, errors.LimitExceeded, 400),
-        ("kinesisvideo", "describe_stream", {"StreamName": "s"}, errors.ResourceNotFound, 404),
-        ("kinesisvideo", "describe_stream", {"StreamName": "s"}, errors.NotAuthorized, 401),
+        (
+            "rekognition",
+            "describe_collection",
+            {"CollectionId": "c"},
+            "ResourceNotFoundException",
+            400,
+        ),
+        ("rekognition", "describe_collection", {"CollectionId": "c"}, "ThrottlingException", 500),
+        ("kinesis", "describe_stream", {"StreamName": "s"}, "ResourceNotFoundException", 400),
+        ("kinesis", "describe_stream", {"StreamName": "s"}, "LimitExceededException", 400),
+        ("kinesisvideo", "describe_stream", {"StreamName": "s"}, "ResourceNotFoundException", 404),
+        ("kinesisvideo", "describe_stream", {"StreamName": "s"}, "NotAuthorizedException", 401),
     ],
 )
 async def test_a_handlers_error_is_the_clients_exception_with_the_models_status(
@@ -197,18 +217,18 @@ async def test_a_handlers_error_is_the_clients_exception_with_the_models_status(
     service: str,
     operation: str,
     request_: dict[str, Any],
-    error: type[ServiceError],
+    code: str,
     status: int,
 ) -> None:
     name = "".join(part.capitalize() for part in operation.split("_"))
-    failures[name] = error("There is no such thing: 'ding'.")
+    failures[name] = ServiceError("There is no such thing: 'ding'.", code=code)
     caller = client(service, url)
-    with pytest.raises(getattr(caller.exceptions, error.code)) as raised:
+    with pytest.raises(getattr(caller.exceptions, code)) as raised:
         await call(getattr(caller, operation), **request_)
     answer = raised.value.response
     assert answer["Error"]["Message"] == "There is no such thing: 'ding'."
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-errortype"] == error.code
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-errortype"] == code
     assert len(answer["ResponseMetadata"]["RequestId"]) == 36
 
 
@@ -378,3 +398,22 @@ async def test_a_compressed_bomb_is_refused_like_any_large_body(url: str, fetch:
     bomb = gzip.compress(b" " * 50_000_000)
     status, error = await post(fetch, url, bomb, Content_Encoding="gzip")
     assert (status, error["__type"]) == (413, "RequestEntityTooLargeException")
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused_in_one_line(
+    url: str, fetch: Fetch
+) -> None:
+    answer = await fetch(
+        "POST",
+        url,
+        data=b"neither gzip nor JSON",
+        headers={
+            "X-Amz-Target": "RekognitionService.DescribeCollection",
+            "Content-Encoding": "gzip",
+        },
+        compress=False,
+    )
+    error = answer.json()
+    assert (answer.status, error["__type"]) == (400, "SerializationException")
+    assert "gzip" in error["message"]
+    assert error["message"].isprintable()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from streamproc.gateway.errors import IncompleteSignature
 from streamproc.gateway.scope import SigningScope, find_scope
 
-SCOPE = SigningScope("AKIDEXAMPLE", "20260131", "eu-west-1", "kinesisvideo")
+SCOPE = SigningScope("AKIDEXAMPLE", "eu-west-1", "kinesisvideo")
 CREDENTIAL = "AKIDEXAMPLE/20260131/eu-west-1/kinesisvideo/aws4_request"
 HEADER = f"AWS4-HMAC-SHA256 Credential={CREDENTIAL}, SignedHeaders=host;x-amz-date, Signature=5d"
 QUERY = {

@@ -90,7 +90,7 @@ class KinesisVideo:
 
     documents: list[Document]
     script: list[Session | Refusal] = field(default_factory=list)
-    endpoint_script: list[Refusal] = field(default_factory=list)
+    endpoint_script: list[Refusal | dict[str, Any]] = field(default_factory=list)
     sts: Refusal | None = None
     selectors: list[dict[str, Any]] = field(default_factory=list)
     endpoint_calls: int = 0
@@ -104,7 +104,8 @@ class KinesisVideo:
         asked = await request.json()
         assert asked == {"StreamARN": STREAM_ARN, "APIName": "GET_MEDIA"}
         if self.endpoint_script:
-            return _refused(self.endpoint_script.pop(0))
+            answer = self.endpoint_script.pop(0)
+            return web.json_response(answer) if isinstance(answer, dict) else _refused(answer)
         return web.json_response({"DataEndpoint": self.url})
 
     async def get_media(self, request: web.Request) -> web.StreamResponse:

@@ -121,7 +121,7 @@ async def test_acknowledgements_are_told_while_the_body_is_sent() -> None:
             await acks.get()  # the next piece only after the answer to this one
 
     async with serving({"/putMedia": handle}) as url:
-        await asyncio.wait_for(send(url, body(), on_ack), 5)
+        await asyncio.wait_for(send(url, body(), on_ack), 60)
     assert [(a.event_type, a.fragment_number) for a in told] == [
         *(("BUFFERING", str(number)) for number in (1, 2, 3)),
         *(("PERSISTED", str(number)) for number in (1, 2, 3)),
@@ -162,7 +162,7 @@ async def test_what_the_body_raises_passes_through() -> None:
 
     async with serving({"/putMedia": scripted()}) as url:
         with pytest.raises(MediaError, match="the file is damaged"):
-            await asyncio.wait_for(send(url, body()), 5)
+            await asyncio.wait_for(send(url, body()), 60)
 
 
 async def test_a_fragment_that_nobody_confirmed_is_an_error() -> None:
@@ -180,7 +180,7 @@ async def test_a_session_that_ends_early_is_an_error() -> None:
 
     async with serving({"/putMedia": scripted(ack("RECEIVED"), read=False)}) as url:
         with pytest.raises(PutMediaError) as caught:
-            await asyncio.wait_for(send(url, endless()), 5)
+            await asyncio.wait_for(send(url, endless()), 60)
     assert caught.value.code in {"SessionEnded", "ConnectionError"}
 
 
@@ -206,8 +206,8 @@ async def test_cancelling_closes_the_connection_and_the_body() -> None:
 
     async with serving({"/putMedia": scripted()}) as url:
         task = asyncio.create_task(send(url, body()))
-        await asyncio.wait_for(sending.wait(), 5)
+        await asyncio.wait_for(sending.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 60)

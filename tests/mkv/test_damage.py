@@ -1,7 +1,7 @@
 """Whatever the bytes, the answer is events or MkvError, and the same for any split."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.mkv.fragments import FragmentParser
@@ -68,7 +68,7 @@ def test_a_request_may_end_anywhere_and_only_whole_fragments_count() -> None:
         check_pieces(pieces)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     flips=st.lists(
         st.tuples(st.integers(0, len(BODY) - 1), st.integers(0, 255)), min_size=1, max_size=6
@@ -88,7 +88,7 @@ def test_flipped_bytes_give_events_or_mkverror(
     assert collect(FragmentParser(), bytewise(body)) == whole
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     flips=st.lists(
         st.tuples(st.integers(0, len(PUT_BODY) - 1), st.integers(0, 255)), min_size=1, max_size=6
@@ -105,7 +105,7 @@ def test_flipped_bytes_in_a_request_give_pieces_or_mkverror(flips: list[tuple[in
     assert bytewise_error == error
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(noise=st.binary(max_size=300), kept=st.integers(0, len(BODY)))
 def test_noise_gives_events_or_mkverror(noise: bytes, kept: int) -> None:
     stream = BODY[:kept] + noise

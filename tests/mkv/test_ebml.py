@@ -1,7 +1,7 @@
 """Variable-length integers, sizes and whole elements."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.errors import MkvError
@@ -19,7 +19,7 @@ from streamproc.mkv.ebml import (
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(size=st.integers(0, (1 << 56) - 2))
 def test_a_size_is_written_in_as_few_bytes_as_will_do(size: int) -> None:
     encoded = size_bytes(size)
@@ -52,7 +52,7 @@ def test_an_impossible_header_is_refused_with_its_place(data: bytes, named: str)
         read_header(data, 0, 77)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.integers(0, (1 << 64) - 1))
 def test_an_unsigned_integer_survives(value: int) -> None:
     assert read_uint(uint_bytes(value), 0) == value

@@ -1,7 +1,7 @@
 """What FragmentParser promises its consumers, on documents written here."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.errors import MkvError
@@ -79,7 +79,7 @@ def test_a_get_media_body_becomes_fragments_and_packets() -> None:
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cuts=st.lists(st.integers(0, len(get_media_body()))))
 def test_any_split_gives_the_same_events(cuts: list[int]) -> None:
     body = get_media_body()
@@ -217,6 +217,10 @@ def error_document(*pairs: tuple[str, str]) -> bytes:
         (
             [("EXCEPTION_ERROR_CODE", "STREAM_READ_ERROR"), ("ERROR_ID", "soon")],
             FragmentFailed("", None, "STREAM_READ_ERROR"),
+        ),
+        (  # more digits than Python turns into a number
+            [("ERROR_CODE", "INTERNAL_ERROR"), ("ERROR_ID", "5" * 5000)],
+            FragmentFailed("", None, "INTERNAL_ERROR"),
         ),
         ([("EXCEPTION_MESSAGE", "gone")], FragmentFailed("", None, "gone")),
     ],

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.errors import MkvError
@@ -32,19 +32,19 @@ def ebml(packets: list[bytes]) -> bytes:
     return bytes([len(packets) - 1]) + encoded + b"".join(packets)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(packets=packets_of)
 def test_xiph_lacing(packets: list[bytes]) -> None:
     assert unlace(laced(XIPH, xiph(packets))) == packets
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(packets=packets_of)
 def test_ebml_lacing(packets: list[bytes]) -> None:
     assert unlace(laced(EBML, ebml(packets))) == packets
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(packet=st.binary(max_size=60), count=st.integers(1, 256))
 def test_fixed_size_lacing(packet: bytes, count: int) -> None:
     assert unlace(laced(FIXED, bytes([count - 1]) + packet * count)) == [packet] * count

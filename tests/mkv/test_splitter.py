@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.mkv.ebml import Id, element, id_bytes, size_bytes, uint_bytes
@@ -173,7 +173,7 @@ def test_any_split_gives_the_same_pieces(body: bytes) -> None:
     assert joined(split(*chunked(body, 1000))) == whole
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cuts=st.lists(st.integers(0, len(sdk_body()))))
 def test_random_cuts_give_the_same_pieces(cuts: list[int]) -> None:
     assert joined(split(*cut_at(sdk_body(), cuts))) == joined(split(sdk_body()))

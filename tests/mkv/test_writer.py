@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.mkv.fragments import FragmentParser
@@ -74,7 +74,7 @@ packets = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fragments=st.lists(st.tuples(st.integers(0, 1 << 60), packets), max_size=4))
 def test_what_is_written_is_read_back(fragments: list[tuple[int, list[Packet]]]) -> None:
     writer = MkvWriter()

@@ -37,7 +37,7 @@ Camera: TypeAlias = Callable[..., list[list[MediaEvent]]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (no one event tells)
             await asyncio.sleep(0.005)
 
@@ -306,7 +306,8 @@ async def test_stopping_delivers_what_was_analysed(
         await bench.film(*camera(2))
         await until(lambda: bench.counters.frames_sampled_total > 2)
         bench.stop.set()
-        await asyncio.sleep(0.05)
+        for _ in range(100):  # rounds of the loop, however long each takes
+            await asyncio.sleep(0)
         bench.world.analysed.set()
         await bench.task
     # The frame that was being analysed; those behind it had not been begun.
@@ -355,7 +356,7 @@ async def test_hopelessly_behind_it_jumps_to_live_and_says_so(
         assert bench.counters.gap_s_total > 0.3
         relieved.set()
         await bench.film(*camera(1, first=9, start=1_700_000_060.0))
-        await until(lambda: ("9", 900) in offsets(world.data.records))
+        await until(lambda: ("9", 0) in offsets(world.data.records))
 
 
 async def test_a_backlog_is_read_whole_however_slow_the_machine(

@@ -70,7 +70,7 @@ async def test_a_recording_gives_one_record_per_sampled_frame(
     named = replace(spec, name=file)
     await supervisor.create(named)
     await supervisor.start(named.key)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (  # noqa: ASYNC110 (no one event tells)
             len(world.data.entries) < len(expected)
             or supervisor.describe(named.key).counters.frames_decoded_total < frames

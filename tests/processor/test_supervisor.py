@@ -19,20 +19,20 @@ from streamproc.model.position import AfterFragment, FromServerTime, StartAt
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor.fake import Part, ScriptedWorld
 from streamproc.processor.state import IllegalTransition
+from streamproc.processor.store import Row
 from streamproc.processor.supervisor import (
     ProcessorExists,
     ProcessorLimit,
     Supervisor,
     UnknownProcessor,
 )
-from streamproc.processor.view import StateChanged
 
 Camera: TypeAlias = Callable[..., list[list[MediaEvent]]]
 Open: TypeAlias = Callable[..., Awaitable[Supervisor]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (no one event tells)
             await asyncio.sleep(0.002)
 
@@ -311,19 +311,17 @@ async def test_a_caller_that_hangs_up_leaves_no_half_start(
     await reaches(supervisor, spec, "RUNNING")
 
 
-async def test_listeners_hear_of_each_change_in_order(opened: Open, spec: ProcessorSpec) -> None:
-    heard: list[StateChanged] = []
+async def test_the_log_tells_each_change_in_order(
+    opened: Open, spec: ProcessorSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "streamproc.processor.supervisor")
     supervisor = await opened()
-    unsubscribe = supervisor.subscribe(heard.append)
     await running(supervisor, spec)
     await supervisor.stop(spec.key)
     await reaches(supervisor, spec, "STOPPED")
-    states = ["STOPPED", "STARTING", "RUNNING", "STOPPING", "STOPPED"]
-    assert [change.state for change in heard] == states
-    assert {change.spec for change in heard} == {spec}
-    unsubscribe()
     await supervisor.delete(spec.key)
-    assert len(heard) == 5
+    states = ["STOPPED", "STARTING", "RUNNING", "STOPPING", "STOPPED", "DELETED"]
+    assert caplog.messages == [f"processor door is {state}" for state in states]
 
 
 # --- running -----------------------------------------------------------------------------
@@ -557,6 +555,34 @@ async def test_an_orderly_end_drains_and_the_next_daemon_goes_on(
     await supervisor.resume_all()
     await reaches(supervisor, spec, "RUNNING")
     await until(lambda: world.stream.positions == [StartAt.NOW, AfterFragment("1")])
+
+
+async def test_what_is_asked_for_during_the_end_is_on_disk_before_the_end(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = await opened()
+    await running(supervisor, spec)
+    store, arrived, disk = supervisor._store, asyncio.Event(), asyncio.Event()
+    insert = store.insert
+
+    async def slow_insert(row: Row) -> None:
+        arrived.set()
+        await disk.wait()
+        await insert(row)
+
+    monkeypatch.setattr(store, "insert", slow_insert)
+    await supervisor.drain()
+    assert world.open == 0
+    call = asyncio.create_task(supervisor.create(replace(spec, name="window")))
+    await arrived.wait()
+    call.cancel()  # the API ends meanwhile
+    closing = asyncio.create_task(supervisor.aclose())
+    await asyncio.wait([closing], timeout=0.1)
+    assert not closing.done()
+    disk.set()
+    await closing
+    supervisor = await opened()
+    assert supervisor.describe(("eu-west-1", "window")).state == "STOPPED"
 
 
 async def test_a_resumed_processor_waits_for_its_streams_as_long_as_it_takes(

@@ -185,6 +185,8 @@ class Store:
         # length() of a blob reads no blob, so a backlog of large records costs no memory.
         size = func.length(_record.data) + func.length(_record.partition_key)
         async with self.database.read() as connection:
+            # One moment for both statements: a sweep between them would leave nothing to find.
+            await connection.exec_driver_sql("BEGIN")
             sizes = await connection.execute(
                 select(_record.position, size).where(here).order_by(_record.position).limit(limit)
             )

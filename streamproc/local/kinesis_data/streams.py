@@ -54,8 +54,13 @@ class DataStreams:
     async def open(cls, path: Path, config: DataConfig, account_id: str, clock: Clock) -> Self:
         """Open the SQLite file, or make it; its folder must exist. Raises StoreDamaged."""
         store = await Store.open(path)
-        streams = await store.load(account_id)
-        return cls(store, streams, Tokens(await store.secret()), config, account_id, clock)
+        try:
+            streams = await store.load(account_id)
+            tokens = Tokens(await store.secret())
+        except BaseException:
+            await store.close()
+            raise
+        return cls(store, streams, tokens, config, account_id, clock)
 
     async def aclose(self) -> None:
         """Finish what is being written, then close the file."""

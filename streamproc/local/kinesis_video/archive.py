@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from streamproc.clock import Clock
 from streamproc.config import VideoConfig
 from streamproc.db import Database
 from streamproc.local.kinesis_video.index import FragmentIndex, Origin, Place, StoredFragment
-from streamproc.local.kinesis_video.segments import Buffer, SegmentFiles
+from streamproc.local.kinesis_video.segments import SegmentFiles
 from streamproc.local.kinesis_video.store import StreamGone
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Archive:
     async def add(
         self,
         number: str,
-        data: Buffer,
+        data: bytes | bytearray,
         *,
         header: bytes,
         server_ms: int,
@@ -110,7 +110,10 @@ class Archive:
                 raise StreamGone("The stream has been deleted.") from None
             self._kept += place.size
             if self._kept > self.limits.bytes_max:
-                await self._expire()
+                try:
+                    await self._expire()
+                except (OSError, SQLAlchemyError) as error:  # this fragment is on disk all the same
+                    log.warning("old fragments in %s could not be freed: %s", self._folder, error)
         return fragment
 
     async def sweep(self) -> None:

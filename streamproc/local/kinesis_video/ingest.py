@@ -86,7 +86,9 @@ class ProducerSession:
         self._receiving: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._refused: Refused | None = None  # while keeping
-        self._began = self._heard = clock.monotonic()
+        self._began = clock.monotonic()
+        # Since when we wait for the producer; None while it waits for us.
+        self._listening_since: float | None = self._began
 
     async def acks(self) -> AsyncGenerator[bytes, None]:
         """Run the session; it ends with the body, an error, or silence for too long."""
@@ -114,6 +116,9 @@ class ProducerSession:
             self._refuse(Refused(Refusal.INVALID_MKV_DATA, str(error)))
         except StreamGone as error:
             self._refuse(Refused(Refusal.STREAM_NOT_ACTIVE, str(error)))
+        except SQLAlchemyError as error:
+            why = f"The archive takes no fragment ({error}); is the disk full?"
+            self._refuse(Refused(Refusal.ARCHIVAL_ERROR, why))
         except Refused as error:
             self._refuse(error)
         finally:
@@ -126,11 +131,13 @@ class ProducerSession:
     async def _receive(self) -> None:
         self._stream.start_session()
         async for data in self._body:
-            self._heard = self._clock.monotonic()
+            self._listening_since = None
             for piece in self._splitter.feed(data):
                 await self._take(piece)
             self._stream.pulse.beat()
             self._splitter.feed(b"")  # what broke behind good pieces is raised only now
+            self._listening_since = self._clock.monotonic()
+        self._listening_since = None
         for piece in self._splitter.close():
             await self._take(piece)
         self._finish()
@@ -236,7 +243,9 @@ class ProducerSession:
         """
         while True:
             await self._clock.sleep(IDLE_ACK_S)
-            silent_s = self._clock.monotonic() - self._heard
+            if self._listening_since is None:
+                continue
+            silent_s = self._clock.monotonic() - self._listening_since
             is_replaced = self._stream.producers.size > 1
             if silent_s >= (IDLE_ACK_S if is_replaced else IDLE_S_MAX):
                 self._stop()

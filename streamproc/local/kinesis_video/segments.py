@@ -8,11 +8,9 @@ is the index's affair.
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from streamproc.local.kinesis_video.index import Place
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _SUFFIX: Final = ".segment"
 
@@ -26,25 +24,23 @@ class SegmentFiles:
         self._segment = 1
         self._end = 0
 
-    def append(self, data: Buffer, *, durable: bool) -> Place:
+    def append(self, data: bytes | bytearray, *, durable: bool) -> Place:
         """Write behind the last bytes; if durable, they are on disk when this returns.
 
         After an error nothing counts as written: the next append begins at the same byte.
         """
         if self._end and self._end + len(data) > self._segment_bytes:
             self._segment, self._end = self._segment + 1, 0
-        path = self._path(self._segment)
-        is_new = not path.exists()
-        if is_new:
+        if not self._end:
             self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path(self._segment), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             _write(descriptor, data, self._end)
             if durable:
                 os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-        if is_new and durable:
+        if not self._end:  # durable or not: the file's next fragment may be
             for folder in (self._folder, self._folder.parent):
                 _sync_folder(folder)
         place = Place(self._segment, self._end, len(data))
@@ -85,7 +81,7 @@ class SegmentFiles:
         return self._folder / f"{segment:08d}{_SUFFIX}"
 
 
-def _write(descriptor: int, data: Buffer, offset: int) -> None:
+def _write(descriptor: int, data: bytes | bytearray, offset: int) -> None:
     with memoryview(data) as rest:
         written = 0
         while written < len(rest):

@@ -120,8 +120,17 @@ def decode_token(token: str, shape: dict[str, type]) -> dict[str, Any]:
     """Raises InvalidArgument if it is no token of ours with members of this shape."""
     try:
         state = json.loads(base64.b64decode(token, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         state = None
-    if not isinstance(state, dict) or {key: type(value) for key, value in state.items()} != shape:
+    if (
+        not isinstance(state, dict)
+        or {key: type(value) for key, value in state.items()} != shape
+        or not all(map(_is_storable, state.values()))
+    ):
         raise InvalidArgument(f"NextToken {token!r} is not one that this operation returned.")
     return state
+
+
+def _is_storable(value: str | int) -> bool:
+    """Whether a database takes it: anybody can make up a token."""
+    return value.isascii() if isinstance(value, str) else abs(value) < 1 << 63

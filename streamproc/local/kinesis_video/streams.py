@@ -65,7 +65,7 @@ class VideoStreams:
         try:
             for info, blocks in await streams.store.load():
                 await streams._add(info, blocks)
-            streams._remove_strays()
+            await asyncio.to_thread(streams._remove_strays)
         except BaseException:
             await database.close()
             raise
@@ -130,18 +130,20 @@ class VideoStreams:
         await stream.archive.remove()
 
     async def sweep(self) -> None:
-        """Free what no stream keeps any more."""
+        """Free what no stream keeps any more; one that cannot be swept holds up no other."""
         for stream in list(self._streams.values()):
-            await stream.archive.sweep()
+            try:
+                await stream.archive.sweep()
+            except (OSError, SQLAlchemyError) as error:
+                log.warning(
+                    "stream %s could not be swept, trying again: %s", stream.info.name, error
+                )
             stream.pulse.beat()  # followers look at their age
 
     async def _sweep_for_ever(self) -> None:
         while True:
             await self.clock.sleep(SWEEP_S)
-            try:
-                await self.sweep()
-            except (OSError, SQLAlchemyError) as error:
-                log.warning("the video archive could not be swept, trying again: %s", error)
+            await self.sweep()
 
     async def _add(self, info: StreamInfo, blocks: int) -> VideoStream:
         archive = await Archive.open(
@@ -163,5 +165,5 @@ class VideoStreams:
         parent.mkdir(exist_ok=True)
         known = {str(stream.info.id) for stream in self._streams.values()}
         for folder in parent.iterdir():
-            if folder.name not in known:
+            if folder.name.isdecimal() and folder.name not in known:
                 shutil.rmtree(folder)

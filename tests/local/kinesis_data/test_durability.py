@@ -1,13 +1,24 @@
 """What was acknowledged is on disk, and stays there for as long as it should."""
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
+
+from streamproc.clock import FakeClock
+from streamproc.config import DataConfig
+from streamproc.local.kinesis_data import DataStreams
+from streamproc.local.kinesis_data.append import Appender, NewRecord
+from streamproc.local.kinesis_data.store import Store
+from streamproc.local.kinesis_data.streams import SWEEP_INTERVAL_S
 
 SHARD = "shardId-000000000000"
 HOUR_S = 3600.0
@@ -158,9 +169,13 @@ def test_the_sweep_runs_by_itself_and_removes_deleted_streams_from_disk(
     assert rows() == (6, 2)
     local.stop()
     local.start()  # what is left to remove survives a restart
-    local.advance(60.0)
-    local.run(local.streams.sweep())  # waits behind the one that runs
-    assert rows() == (1, 0)
+    local.advance(SWEEP_INTERVAL_S)
+
+    async def swept() -> None:
+        while rows() != (1, 0):  # noqa: ASYNC110 (nobody is told when a sweep is done)
+            await asyncio.sleep(0.01)
+
+    local.run(swept())
 
 
 def test_at_timestamp_before_retention_gives_the_oldest_record(
@@ -189,3 +204,44 @@ def test_what_was_acknowledged_is_in_the_files_of_a_service_that_still_runs(
         rows = database.execute("SELECT data FROM record ORDER BY position").fetchall()
     database.close()
     assert rows == [(b"0",), (b"1",), (b"2",)]
+
+
+async def test_a_file_that_cannot_be_loaded_is_let_go_of(tmp_path: Path) -> None:
+    """An open connection is a thread that goes on without its event loop."""
+    path = tmp_path / "data.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE stream (id INTEGER PRIMARY KEY, region TEXT)")
+    database.close()
+    before = set(threading.enumerate())
+    with pytest.raises(OperationalError, match="no such column"):
+        await DataStreams.open(path, DataConfig(), "111122223333", FakeClock())
+    for thread in set(threading.enumerate()) - before:
+        await asyncio.to_thread(thread.join, 60)
+        assert not thread.is_alive()
+
+
+async def test_a_sweep_in_the_middle_of_a_read_hides_no_later_record(tmp_path: Path) -> None:
+    """An empty answer would mean that retention left nothing, and move the iterator to the tip."""
+    path = tmp_path / "data.sqlite"
+    store = await Store.open(path)
+    stream = await store.create(
+        region="eu-west-1", account_id="111122223333", name="faces", created_ms=0,
+        mode="PROVISIONED", retention_hours=24, record_bytes_max=1024, tags={}, shard_count=1,
+    )  # fmt: skip
+    [shard] = stream.shards
+    appender = Appender(store.database, FakeClock())
+    await appender.append([NewRecord(shard, "cam", str(number).encode()) for number in range(4)])
+
+    def sweep(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            with sqlite3.connect(path) as database:
+                database.execute("DELETE FROM record WHERE position <= 2")
+            database.close()
+
+    event.listen(Engine, "after_cursor_execute", sweep)
+    try:
+        found = await store.read(shard, 1, 2, 10**9)
+    finally:
+        event.remove(Engine, "after_cursor_execute", sweep)
+        await store.close()
+    assert [record.data for record in found] == [b"0", b"1"]

@@ -32,7 +32,7 @@ from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, T
 SESSION = get_session()  # keeps the models it has loaded
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
-PATIENCE_S = 10.0  # far above what anything here takes; running into it is a failure
+PATIENCE_S = 60.0  # far above what anything here takes; running into it is a failure
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 VIDEO = Track(1, TrackKind.VIDEO, "V_MPEG4/ISO/AVC", b"\x01\x4d\x40\x1e\x03\x01", 640, 360, "cam")

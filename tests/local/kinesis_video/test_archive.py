@@ -1,10 +1,13 @@
 """What is on disk stays there, through crashes, until its time has come."""
 
 import asyncio
+import base64
+import json
 import logging
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,15 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy.exc import OperationalError
 
 from streamproc.clock import FakeClock, SystemClock
 from streamproc.config import VideoConfig
 from streamproc.errors import StoreDamaged
 from streamproc.local.kinesis_video import VideoStreams
+from streamproc.local.kinesis_video.archive import Archive
 from streamproc.local.kinesis_video.segments import SegmentFiles
+from streamproc.local.kinesis_video.store import StreamStore
 from streamproc.model.media import FragmentFailed, FragmentStarted
 from tests.local.kinesis_video.support import (
     ACCOUNT,
@@ -207,8 +213,11 @@ async def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(
     stray = video.folder / "streams" / "77"
     stray.mkdir()
     (stray / "00000001.segment").write_bytes(b"left behind")
+    foreign = video.folder / "streams" / ".DS_Store"
+    foreign.write_bytes(b"not ours")
     await video.restart()
     assert not stray.exists()
+    assert foreign.exists()
 
 
 async def test_a_full_disk_is_told_and_nothing_is_lost(
@@ -229,6 +238,95 @@ async def test_a_full_disk_is_told_and_nothing_is_lost(
     monkeypatch.undo()
     (after,) = await video.push(HEADER, cluster(1000))
     assert numbers_in(await video.list_fragments()) == [before, after]
+
+
+async def test_a_full_disk_is_told_where_a_fragment_cannot_even_begin(
+    video: VideoService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await video.create()
+
+    async def refuse(*_: object) -> int:
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(StreamStore, "reserve_block", refuse)
+    async with video.produce() as producer:
+        producer.send(HEADER, cluster(1000))
+        error = await producer.until("ERROR")
+    assert (error["ErrorId"], error["ErrorCode"]) == (5001, "ARCHIVAL_ERROR")
+    assert error["FragmentTimecode"] == 1000
+
+
+async def test_a_fragment_on_disk_is_acknowledged_even_if_older_ones_cannot_be_freed(
+    video: VideoService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await video.restart(VideoConfig(bytes_per_stream_max=1024 * 1024, segment_bytes=100_000))
+    await video.create()
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(SegmentFiles, "remove", refuse)
+    large = [cluster(second * 1000, size=50_000) for second in range(7)]  # 200 kB each
+    async with video.produce() as producer:
+        producer.send(HEADER, *large)
+        producer.end()
+        acks = await producer.rest()
+    persisted = [a["FragmentNumber"] for a in acks if a["EventType"] == "PERSISTED"]
+    assert len(persisted) == 7
+    assert acks[-1]["EventType"] == "PERSISTED"
+    assert numbers_in(await video.list_fragments()) == persisted[-5:]
+
+
+async def test_a_stream_that_cannot_be_swept_does_not_stop_the_others(
+    timed: VideoService, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("broken", "sound"):
+        await timed.create(name, retention_hours=1)
+        await timed.push(HEADER, cluster(0), name=name)
+    await fake_clock.advance(HOUR_S + 1)
+    broken = timed.streams.find("us-east-1", "broken")
+    assert broken is not None
+    sweep = Archive.sweep
+
+    async def refuse(archive: Archive) -> None:
+        if archive is broken.archive:
+            raise OSError(13, "Permission denied")
+        await sweep(archive)
+
+    monkeypatch.setattr(Archive, "sweep", refuse)
+    await timed.streams.sweep()
+    assert len(list(segment_files(timed.folder))) == 1
+
+
+@pytest.mark.parametrize("first", ["fails", "need not last"])
+def test_a_durable_fragment_has_its_files_name_on_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Whatever was written to the same file before: a file without a name is lost."""
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    folder = tmp_path / "streams" / "1"
+    files = SegmentFiles(folder, 4096)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", note)
+        if first == "fails":
+            with monkeypatch.context() as full:
+                full.setattr(os, "pwrite", _full_disk)
+                with pytest.raises(OSError, match="No space"):
+                    files.append(b"lost", durable=True)
+        else:
+            files.append(b"short-lived", durable=False)
+        files.append(b"kept", durable=True)
+    assert synced == {folder, folder.parent}
+
+
+def _full_disk(*_: object) -> int:
+    raise OSError(28, "No space left on device")
 
 
 async def test_a_damaged_database_is_said_to_be_so(tmp_path: Path) -> None:
@@ -267,9 +365,26 @@ async def test_fragments_are_listed_by_either_clock(
         await listed("SERVER_TIMESTAMP", now + 1, now)
 
 
-@pytest.mark.parametrize("token", ["bm90IG91cnM=", "e30=", "%%%"])
-async def test_a_foreign_token_is_refused(video: VideoService, token: str) -> None:
-    await video.create()
+def forged(arn: str, **members: Any) -> bytes:
+    page = {"stream": arn, "origin": "SERVER_TIMESTAMP", "start_ms": 0, "end_ms": 1, "after": ""}
+    return base64.b64encode(json.dumps({**page, **members}).encode())
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda _: b"bm90IG91cnM=",
+        lambda _: b"e30=",
+        lambda _: b"%%%",
+        lambda _: base64.b64encode(b"[" * 3000),
+        lambda arn: forged(arn, end_ms=10**30),  # no database takes it
+        lambda arn: forged(arn, after="\ud800"),
+    ],
+)
+async def test_a_foreign_token_is_refused(
+    video: VideoService, forge: Callable[[str], bytes]
+) -> None:
+    token = forge(await video.create()).decode()
     archived = video.client("kinesis-video-archived-media")
     with pytest.raises(archived.exceptions.InvalidArgumentException, match="NextToken"):
         await asyncio.to_thread(archived.list_fragments, StreamName="cam", NextToken=token)

@@ -1,14 +1,17 @@
 """PutMedia: acknowledgements while the body is open, and what is refused."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from streamproc.clock import FakeClock
 from streamproc.config import VideoConfig
 from streamproc.local.kinesis_video import ingest
+from streamproc.local.kinesis_video.live import LiveFragment
 from streamproc.mkv.ebml import Id, element
 from tests.local.kinesis_video.support import (
     AUDIO,
@@ -111,6 +114,33 @@ async def test_a_silent_session_gives_way_to_the_one_that_replaced_it(
         assert (await follower.numbers(2))[-1] == number
 
 
+async def test_a_slow_disk_is_not_taken_for_a_silent_producer(
+    timed: VideoService, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await timed.create()
+    stream = timed.streams.find("us-east-1", "cam")
+    assert stream is not None
+    disk, add = asyncio.Event(), stream.archive.add
+
+    async def stall(*arguments: Any, **options: Any) -> Any:
+        await disk.wait()
+        return await add(*arguments, **options)
+
+    monkeypatch.setattr(stream.archive, "add", stall)
+    async with timed.produce() as producer:
+        producer.send(HEADER, *(cluster(second * 1000) for second in range(4)))
+        producer.end()
+        for _ in range(2):  # memory holds two, and no more is taken up
+            await producer.until("BUFFERING")
+        await fake_clock.advance(ingest.IDLE_S_MAX + 5)
+        disk.set()
+        acks = await producer.rest()
+    assert [a["FragmentTimecode"] for a in acks if a["EventType"] == "PERSISTED"] == [
+        0, 1000, 2000, 3000,
+    ]  # fmt: skip
+    assert not any(ack["EventType"] == "IDLE" for ack in acks)
+
+
 async def test_a_fragment_cut_by_its_producer_is_not_kept(video: VideoService) -> None:
     await video.create()
     async with video.produce() as producer:
@@ -155,10 +185,15 @@ async def test_a_session_at_its_limit_ends_between_two_fragments(
     async with timed.produce() as producer:
         producer.send(HEADER, cluster(0))
         await producer.until("BUFFERING")
-        for _ in range(7):
+        stream = timed.streams.find("us-east-1", "cam")
+        assert stream is not None
+        arriving = stream.receiving()
+        assert arriving is not None
+        more = MKV.block(1, 300, False, b"more")
+        for count in range(1, 8):
             await fake_clock.advance(9)
-            producer.send(MKV.block(1, 300, False, b"more"))
-            await producer.sent()
+            producer.send(more)
+            await _holds(arriving, len(cluster(0)) + count * len(more))
         producer.send(cluster(63_000))
         acks = await producer.rest()
     assert acks[-1] == {
@@ -168,6 +203,10 @@ async def test_a_session_at_its_limit_ends_between_two_fragments(
         "ErrorCode": "MAX_CONNECTION_DURATION_REACHED",
     }
     assert [a["FragmentTimecode"] for a in acks if a["EventType"] == "PERSISTED"] == [0]
+
+
+async def _holds(fragment: LiveFragment, size: int) -> None:
+    await eventually(lambda: len(fragment.data) == size)
 
 
 @pytest.mark.parametrize(
