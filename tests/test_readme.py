@@ -4,13 +4,15 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from streamproc.api import rekognition
+from streamproc.gateway.dispatch import Service
 from streamproc.local import kinesis_data, kinesis_video
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-SERVED = {
+SERVED: dict[str, list[Service[Any]]] = {
     "Rekognition": [rekognition],
     "Kinesis Video": [kinesis_video.control, kinesis_video.media, kinesis_video.archived],
     "Kinesis Data": [kinesis_data.service],

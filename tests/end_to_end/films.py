@@ -56,7 +56,7 @@ def sound(seconds: float = 1.0) -> bytes:
     rate = 16_000
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as output:
-        stream = cast("av.AudioStream", output.add_stream("aac", rate=rate))
+        stream = output.add_stream("aac", rate=rate)
         for start in range(0, int(seconds * rate), 1024):
             frame = av.AudioFrame.from_ndarray(
                 np.zeros((1, 1024), np.float32), format="fltp", layout="mono"

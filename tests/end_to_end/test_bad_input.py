@@ -316,13 +316,13 @@ def test_pictures_that_cannot_be_used_are_refused_with_the_reason(
     rig: Rig, make: Callable[[], bytes], code: str, words: list[str], operation: str
 ) -> None:
     image = {"Bytes": make()}
-    arguments: dict[str, Any] = {
+    arguments: dict[str, dict[str, Any]] = {
         "detect_faces": {"Image": image},
         "index_faces": {"Image": image, "CollectionId": "people"},
         "compare_faces": {"SourceImage": {"Bytes": PORTRAIT}, "TargetImage": image},
-    }[operation]
+    }
     with pytest.raises(ClientError) as caught:
-        getattr(rig.rekognition, operation)(**arguments)
+        getattr(rig.rekognition, operation)(**arguments[operation])
     error = caught.value.response["Error"]
     assert error["Code"] == code or not code
     assert all(word in error["Message"] for word in words), error

@@ -36,8 +36,8 @@ def the_next_camera_runs(rig: Rig) -> Iterator[None]:
     """Whatever a test did: no traceback in the log, and a healthy camera gives its records."""
     told, recorded = len(rig.daemon.log), len(rig.records("healthy"))
     yield
-    push_whole(rig, "healthy", film(plain(2)))
-    records(rig, "healthy", recorded + 1)
+    push_whole(rig, "healthy", film(plain(FRAGMENT)))
+    records(rig, "healthy", recorded + SAMPLED // 2)
     assert rig.status("healthy") == "RUNNING"
     assert "Traceback" not in rig.daemon.log[told:], rig.daemon.log[told:]
 
@@ -153,7 +153,7 @@ def test_a_change_of_resolution_goes_on(rig: Rig) -> None:
 
 def portrait_film(size: tuple[int, int]) -> bytes:
     picture = cv2.resize(cv2.copyMakeBorder(EILEEN.portrait(), 25, 25, 75, 75, 0), size)
-    return film([picture] * 2 * FRAGMENT, parameters_in_band=True)
+    return film([picture.astype(np.uint8)] * 2 * FRAGMENT, parameters_in_band=True)
 
 
 def test_media_without_any_tags_is_read_like_any_other(rig: Rig) -> None:
