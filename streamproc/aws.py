@@ -15,8 +15,8 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import ClientError
 
-from streamproc.config import AwsConfig, EndpointsConfig
 from streamproc.errors import ConfigError, PermanentFailure
+from streamproc.settings import AwsConfig, EndpointsConfig
 
 # Which setting of [endpoints] serves which botocore service.
 _SETTING = {

@@ -19,7 +19,7 @@ from streamproc.api.tag_store import TagStore
 from streamproc.aws import AwsClients
 from streamproc.clock import SystemClock
 from streamproc.collection.service import CollectionService
-from streamproc.config import Config, ServerConfig
+from streamproc.config import Config
 from streamproc.data_folder import announced, locked_folder
 from streamproc.engines.load import load_engine
 from streamproc.engines.scheduler import Scheduler
@@ -28,6 +28,7 @@ from streamproc.gateway.app import build_app
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
 from streamproc.processor.supervisor import Supervisor
+from streamproc.settings import ServerConfig
 from streamproc.world import KinesisWorld
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import logging
 import sys
 from typing import Any
 
-from streamproc.config import LoggingConfig
+from streamproc.settings import LoggingConfig
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

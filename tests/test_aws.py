@@ -9,8 +9,8 @@ from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
 from streamproc.aws import AwsClients
-from streamproc.config import AwsConfig, EndpointsConfig
 from streamproc.errors import ConfigError, PermanentFailure
+from streamproc.settings import AwsConfig, EndpointsConfig
 
 ROLE = "arn:aws:iam::123456789012:role/cameras"
 

@@ -9,8 +9,9 @@ import pytest
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 from pydantic import BaseModel
 
-from streamproc.config import Config, is_endpoint_url, load_config, parse_assignment
+from streamproc.config import Config, load_config, parse_assignment
 from streamproc.errors import ConfigError
+from streamproc.settings import is_endpoint_url
 
 FILE = Path(__file__).resolve().parent.parent / "config" / "streamproc.toml"
 

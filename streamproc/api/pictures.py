@@ -18,7 +18,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from streamproc import errors
 from streamproc.aws import AwsClients
 from streamproc.collection.images import ImageLimits, ImageTooSmall, decode_image
-from streamproc.config import FacesConfig
 from streamproc.gateway.errors import (
     ImageTooLarge,
     InvalidImageFormat,
@@ -26,6 +25,7 @@ from streamproc.gateway.errors import (
     InvalidS3Object,
 )
 from streamproc.model.media import Image
+from streamproc.settings import FacesConfig
 
 _INLINE_BYTES_MAX = 5 * 1024 * 1024  # Rekognition's limit of Image.Bytes
 _OPEN_AT_ONCE = 8

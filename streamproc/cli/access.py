@@ -58,7 +58,7 @@ async def find_access(endpoint_url: str, region: str | None) -> Access:
     from botocore.credentials import Credentials
 
     from streamproc.aws import AwsClients
-    from streamproc.config import AwsConfig, EndpointsConfig
+    from streamproc.settings import AwsConfig, EndpointsConfig
 
     if endpoint_url != "aws" and not endpoint_url.startswith(("http://", "https://")):
         raise StreamprocError(f"--endpoint-url {endpoint_url} is no http(s) URL, nor aws")

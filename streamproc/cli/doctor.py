@@ -15,8 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamproc import __version__
-from streamproc.config import Config, EngineConfig, load_config
+from streamproc.config import Config, load_config
 from streamproc.errors import StreamprocError
+from streamproc.settings import EngineConfig
 
 _PACKAGES = ("av", "insightface", "onnxruntime", "faiss-cpu", "aiobotocore", "sqlalchemy")
 _OFFLINE = ("dlib-bin", "face_recognition_models")

@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from streamproc.config import EngineConfig
 from streamproc.engines.dlib_locator import Located, Locator, models_folder
 from streamproc.engines.dlib_resnet import DIMENSION, build_resnet
 from streamproc.engines.packs import file_sha256, model_version
@@ -28,6 +27,7 @@ from streamproc.engines.similarity import calibration_of
 from streamproc.model.engine import EngineInfo
 from streamproc.model.face import Face
 from streamproc.model.media import Image
+from streamproc.settings import EngineConfig
 
 LICENCE = "dlib weights: public domain"
 

@@ -17,7 +17,6 @@ from insightface.app.common import Face as InsightFace
 from insightface.model_zoo.model_license import inspect_model_package_license
 from numpy.typing import NDArray
 
-from streamproc.config import EngineConfig
 from streamproc.engines.align import crop_face
 from streamproc.engines.packs import (
     NON_COMMERCIAL,
@@ -42,6 +41,7 @@ from streamproc.errors import EngineError
 from streamproc.model.engine import EngineInfo
 from streamproc.model.face import Face
 from streamproc.model.media import Image
+from streamproc.settings import EngineConfig
 
 # SCRFD gives its five points in this order; "left" is the viewer's.
 LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")

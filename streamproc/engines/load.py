@@ -1,7 +1,7 @@
 """The engine that the configuration names. Heavy libraries are imported here, when asked."""
 
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
+from streamproc.settings import EngineConfig
 
 
 def load_engine(config: EngineConfig) -> FaceEngine:

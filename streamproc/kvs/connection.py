@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from streamproc.aws import AwsClients
-from streamproc.config import is_endpoint_url
 from streamproc.kvs.failures import UnusableAnswer
 from streamproc.model.arn import Arn
+from streamproc.settings import is_endpoint_url
 
 _CONNECT_TIMEOUT_S = 10.0
 # An open GetMedia holds a connection; one more waits for ever when the pool is empty. Two

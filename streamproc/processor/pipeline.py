@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 from uuid import uuid4
 
 from streamproc.clock import Clock
-from streamproc.config import ProcessorsConfig
 from streamproc.model.face import Face, Match
 from streamproc.model.media import Frame
 from streamproc.model.position import StartAt, StartPosition
@@ -25,6 +24,7 @@ from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink, Repo
 from streamproc.processor.reader import FrameReader
 from streamproc.processor.scopes import abandoned_when
 from streamproc.processor.view import Counters
+from streamproc.settings import ProcessorsConfig
 
 CHECKPOINT_S_MIN = 0.5
 """Pause between two saves of the checkpoint. What comes after a saved one is read again after

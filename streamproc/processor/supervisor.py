@@ -20,7 +20,6 @@ from typing import Any, Self, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
-from streamproc.config import ProcessorsConfig, SinkConfig
 from streamproc.errors import StreamprocError
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
@@ -36,6 +35,7 @@ from streamproc.processor.state import (
 )
 from streamproc.processor.store import ProcessorStore, Row
 from streamproc.processor.view import Counters, ProcessorView
+from streamproc.settings import ProcessorsConfig, SinkConfig
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from botocore.exceptions import ClientError
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock, SystemClock
-from streamproc.config import SinkConfig
 from streamproc.errors import PermanentFailure
 from streamproc.model.arn import Arn
 from streamproc.model.record import Entry
+from streamproc.settings import SinkConfig
 from streamproc.sink.accumulator import Accumulator, BatchPolicy, Item, entry_bytes
 from streamproc.sink.failures import (
     SERVICE_TROUBLE,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
+from streamproc.settings import EngineConfig
 from tests.api.conftest import StartApi
 from tests.api.live_api import client_of
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from aiohttp import web
 
 from streamproc.clock import SystemClock
-from streamproc.config import DataConfig, VideoConfig
 from streamproc.gateway.app import build_app
 from streamproc.local.kinesis_data import DataStreams
 from streamproc.local.kinesis_data import service as data_service
 from streamproc.local.kinesis_video import VideoStreams, archived, control, media
+from streamproc.settings import DataConfig, VideoConfig
 
 ACCOUNT = "000000000000"
 

@@ -21,13 +21,13 @@ from typer.testing import CliRunner, Result
 from streamproc.aws import AwsClients
 from streamproc.cli.put_media import put_media
 from streamproc.clock import SystemClock
-from streamproc.config import AwsConfig, EndpointsConfig
 from streamproc.decode.decoder import Picture, VideoDecoder
 from streamproc.errors import MediaError, StreamprocError, UnsupportedCodec
 from streamproc.kvs.consumer import open_source
 from streamproc.model.media import FragmentStarted
 from streamproc.model.position import StartAt
 from streamproc.model.processor import ProcessorSpec
+from streamproc.settings import AwsConfig, EndpointsConfig
 from tests.cli.embedded import embedded_services
 from tests.decode.clips import Clip, checksum, film
 

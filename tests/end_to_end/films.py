@@ -3,7 +3,7 @@
 import http.client
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -67,10 +67,11 @@ def sound(seconds: float = 1.0) -> bytes:
     return buffer.getvalue()
 
 
-def joined(*films: bytes) -> bytes:
+def joined(*films: bytes, spoil: Callable[[bytes], bytes] = bytes) -> bytes:
     """Films of up to two seconds one behind the other, under the header of the first.
 
-    As the simplest of producers would send them: no sizes, no tags.
+    As the simplest of producers would send them: no sizes, no tags. spoil is done to each
+    coded picture.
     """
     writer = MkvWriter()
     body = b""
@@ -81,7 +82,7 @@ def joined(*films: bytes) -> bytes:
                 body += writer.cluster(event.fragment.timecode_ns // 1_000_000 + 2000 * number)
             elif isinstance(event, Packet):
                 rel_ms = event.offset_ns // 1_000_000
-                body += writer.block(event.track, rel_ms, event.keyframe, event.payload)
+                body += writer.block(event.track, rel_ms, event.keyframe, spoil(event.payload))
     return body
 
 

@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -368,51 +367,3 @@ def test_a_picture_in_s3_is_refused_with_the_setting_that_is_missing(rig: Rig) -
     )
     assert code == "InvalidS3ObjectException"
     assert "endpoints.s3" in message
-
-
-# --- the command line ------------------------------------------------------------------------
-
-
-def one_line(result: Any) -> str:
-    """A refusal is exit code 1 and one line; never a traceback."""
-    assert result.returncode == 1, (result.returncode, result.stderr)
-    assert "Traceback" not in result.stderr + result.stdout
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, result.stderr
-    return str(lines[0])
-
-
-def test_a_pack_with_a_file_missing_is_told_with_the_remedy(
-    tmp_path: Path, run_cli: Callable[..., Any]
-) -> None:
-    pack = tmp_path / "models" / "buffalo_sc"
-    pack.mkdir(parents=True)
-    told = one_line(
-        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"),
-                "--set", f"engine.models_dir={tmp_path}", "--pack", "buffalo_sc")
-    )  # fmt: skip
-    assert f"{pack / 'det_500m.onnx'} is missing" in told
-    assert "streamproc models install buffalo_sc --accept-license --force" in told
-
-
-def test_a_network_that_is_cut_short_is_told_by_file(
-    tmp_path: Path, testdata: Path, run_cli: Callable[..., Any]
-) -> None:
-    pack = tmp_path / "pack"
-    pack.mkdir()
-    for file in (testdata / "models" / "mbf_arcface").glob("*.onnx"):
-        (pack / file.name).write_bytes(file.read_bytes())
-    victim = pack / "mbf_arcface_y1.onnx"
-    victim.write_bytes(victim.read_bytes()[:100_000])
-    told = one_line(
-        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--pack", str(pack))
-    )
-    assert f"{victim} is damaged" in told
-    assert "--pack" in told
-
-
-def test_a_setting_out_of_range_is_told_by_key(run_cli: Callable[..., Any], tmp_path: Path) -> None:
-    told = one_line(
-        run_cli("serve", "--data-dir", str(tmp_path), "--set", "faces.face_match_threshold=101")
-    )
-    assert "faces.face_match_threshold = 101" in told

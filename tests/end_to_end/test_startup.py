@@ -45,6 +45,40 @@ def test_a_pack_that_is_not_installed_is_told_with_the_command(
     assert "streamproc models install buffalo_l" in told
 
 
+def test_a_pack_with_a_file_missing_is_told_with_the_remedy(tmp_path: Path, run_cli: Cli) -> None:
+    pack = tmp_path / "models" / "buffalo_sc"
+    pack.mkdir(parents=True)
+    told = one_line(
+        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"),
+                "--set", f"engine.models_dir={tmp_path}", "--pack", "buffalo_sc")
+    )  # fmt: skip
+    assert f"{pack / 'det_500m.onnx'} is missing" in told
+    assert "streamproc models install buffalo_sc --accept-license --force" in told
+
+
+def test_a_network_that_is_cut_short_is_told_by_file(
+    tmp_path: Path, testdata: Path, run_cli: Cli
+) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    for file in (testdata / "models" / "mbf_arcface").glob("*.onnx"):
+        (pack / file.name).write_bytes(file.read_bytes())
+    victim = pack / "mbf_arcface_y1.onnx"
+    victim.write_bytes(victim.read_bytes()[:100_000])
+    told = one_line(
+        run_cli("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--pack", str(pack))
+    )
+    assert f"{victim} is damaged" in told
+    assert "--pack" in told
+
+
+def test_a_setting_out_of_range_is_told_by_key(run_cli: Cli, tmp_path: Path) -> None:
+    told = one_line(
+        run_cli("serve", "--data-dir", str(tmp_path), "--set", "faces.face_match_threshold=101")
+    )
+    assert "faces.face_match_threshold = 101" in told
+
+
 def test_a_damaged_database_is_told_by_name(tmp_path: Path, run_cli: Cli) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

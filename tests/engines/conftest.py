@@ -14,10 +14,10 @@ import skimage.data
 from insightface.data import get_image
 from onnx import TensorProto, helper, numpy_helper
 
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
 from streamproc.model.media import Image
+from streamproc.settings import EngineConfig
 
 
 @pytest.fixture(scope="session")

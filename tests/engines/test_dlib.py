@@ -13,7 +13,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.dlib_locator import confidence_of, margin_of, models_folder
 from streamproc.engines.dlib_resnet import build_resnet
@@ -21,6 +20,7 @@ from streamproc.engines.load import load_engine
 from streamproc.errors import EngineError
 from streamproc.model.face import Face
 from streamproc.model.media import Image
+from streamproc.settings import EngineConfig
 
 RESNET = "dlib_face_recognition_resnet_model_v1.dat"
 

@@ -10,13 +10,13 @@ import onnx
 import pytest
 from insightface.app import FaceAnalysis
 
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.insightface import input_size
 from streamproc.engines.load import load_engine
 from streamproc.errors import EngineError
 from streamproc.model.face import Face
 from streamproc.model.media import Image
+from streamproc.settings import EngineConfig
 
 
 def load(pack: Path | str, **settings: object) -> FaceEngine:

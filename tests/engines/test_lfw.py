@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.calibrate_similarity import compare
 from benchmarks.lfw import embed, pair_rates, pairs, rank_1
-from streamproc.config import EngineConfig
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
 from streamproc.model.face import Embedding
+from streamproc.settings import EngineConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 import pytest
 
-from streamproc.config import EngineConfig
 from streamproc.engines.load import load_engine
 from streamproc.engines.packs import (
     check_pack,
@@ -18,6 +17,7 @@ from streamproc.engines.packs import (
     require_whole,
 )
 from streamproc.errors import EngineError
+from streamproc.settings import EngineConfig
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),

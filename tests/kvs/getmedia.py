@@ -12,10 +12,10 @@ from aiobotocore.session import get_session
 from aiohttp import web
 
 from streamproc.aws import AwsClients
-from streamproc.config import AwsConfig, EndpointsConfig
 from streamproc.mkv.writer import MkvWriter, aws_tags
 from streamproc.model.media import Track, TrackKind
 from streamproc.model.processor import ProcessorSpec
+from streamproc.settings import AwsConfig, EndpointsConfig
 from tests.decode.clips import number_of
 from tests.kvs.servers import Handler, serving
 

@@ -12,7 +12,6 @@ from aiobotocore.session import AioSession
 
 from streamproc.aws import AwsClients
 from streamproc.clock import SystemClock
-from streamproc.config import AwsConfig, EndpointsConfig
 from streamproc.errors import PermanentFailure
 from streamproc.kvs.consumer import KinesisVideoSource, open_source
 from streamproc.mkv.fragments import FragmentParser
@@ -25,6 +24,7 @@ from streamproc.model.media import (
 )
 from streamproc.model.position import AfterFragment, StartAt, StartPosition
 from streamproc.processor.ports import MediaSource
+from streamproc.settings import AwsConfig, EndpointsConfig
 from tests.kvs.getmedia import (
     SPEC,
     START_S,

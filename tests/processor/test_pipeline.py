@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from streamproc.clock import SystemClock
-from streamproc.config import ProcessorsConfig
 from streamproc.engines.fake import FakeEngine
 from streamproc.errors import MediaError, PermanentFailure, UnsupportedCodec
 from streamproc.model.media import (
@@ -32,6 +31,7 @@ from streamproc.processor import reader
 from streamproc.processor.fake import ScriptedWorld
 from streamproc.processor.pipeline import Pipeline, Shared
 from streamproc.processor.view import Counters
+from streamproc.settings import ProcessorsConfig
 
 Camera: TypeAlias = Callable[..., list[list[MediaEvent]]]
 

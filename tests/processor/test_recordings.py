@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from streamproc.clock import SystemClock
-from streamproc.config import ProcessorsConfig, SinkConfig
 from streamproc.decode.sampling import Sampler
 from streamproc.mkv.fragments import FragmentParser
 from streamproc.model.media import FragmentStarted, MediaEvent, Packet, TrackKind
@@ -16,6 +15,7 @@ from streamproc.model.processor import ProcessorSpec
 from streamproc.processor import reader
 from streamproc.processor.fake import ScriptedWorld
 from streamproc.processor.supervisor import Supervisor
+from streamproc.settings import ProcessorsConfig, SinkConfig
 
 RECORDINGS = {
     "output_get_media.mkv": 300,

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import pytest
 
 from streamproc.clock import FakeClock
-from streamproc.config import ProcessorsConfig, SinkConfig
 from streamproc.engines.fake import FakeEngine
 from streamproc.errors import PermanentFailure, TransientFailure
 from streamproc.model.media import MediaEvent
@@ -26,6 +25,7 @@ from streamproc.processor.supervisor import (
     Supervisor,
     UnknownProcessor,
 )
+from streamproc.settings import ProcessorsConfig, SinkConfig
 
 Camera: TypeAlias = Callable[..., list[list[MediaEvent]]]
 Open: TypeAlias = Callable[..., Awaitable[Supervisor]]

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import pytest
 
 from streamproc.clock import FakeClock
-from streamproc.config import SinkConfig
 from streamproc.model.record import Entry
+from streamproc.settings import SinkConfig
 from streamproc.sink.fake import FakeKinesis, Outcome
 from streamproc.sink.kinesis import KinesisSink
 

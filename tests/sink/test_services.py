@@ -11,11 +11,11 @@ from aiohttp import web
 from moto.server import ThreadedMotoServer
 
 from streamproc.clock import SystemClock
-from streamproc.config import DataConfig, SinkConfig
 from streamproc.errors import PermanentFailure
 from streamproc.gateway.app import build_app
 from streamproc.local.kinesis_data import DataStreams, service
 from streamproc.model.record import Entry
+from streamproc.settings import DataConfig, SinkConfig
 from streamproc.sink.kinesis import KinesisSink
 
 REGION = "eu-west-1"

@@ -15,12 +15,12 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
-from streamproc.config import DataConfig
 from streamproc.gateway.errors import LimitExceeded, ResourceInUse, ResourceNotFound
 from streamproc.local.kinesis_data.append import Appender
 from streamproc.local.kinesis_data.shards import Stream
 from streamproc.local.kinesis_data.store import Store
 from streamproc.local.kinesis_data.tokens import Tokens
+from streamproc.settings import DataConfig
 
 log = logging.getLogger(__name__)
 SWEEP_INTERVAL_S = 60.0

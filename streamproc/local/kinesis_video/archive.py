@@ -16,11 +16,11 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from streamproc.clock import Clock
-from streamproc.config import VideoConfig
 from streamproc.db import Database
 from streamproc.local.kinesis_video.index import FragmentIndex, Origin, Place, StoredFragment
 from streamproc.local.kinesis_video.segments import SegmentFiles
 from streamproc.local.kinesis_video.store import StreamGone
+from streamproc.settings import VideoConfig
 
 log = logging.getLogger(__name__)
 

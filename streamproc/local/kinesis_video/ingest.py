@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.aio import LatestQueue
 from streamproc.clock import Clock
-from streamproc.config import VideoConfig
 from streamproc.errors import MkvError
 from streamproc.gateway.errors import BodyCut
 from streamproc.local.kinesis_video.acks import AckEvent, Refusal, Refused, encode_ack
@@ -34,6 +33,7 @@ from streamproc.mkv.splitter import (
     ProducerSplitter,
     Trailing,
 )
+from streamproc.settings import VideoConfig
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ import asyncio
 import logging
 
 from streamproc.clock import Clock
-from streamproc.config import VideoConfig
 from streamproc.local.kinesis_video.archive import Archive
 from streamproc.local.kinesis_video.connections import Connections
 from streamproc.local.kinesis_video.index import Origin, StoredFragment
 from streamproc.local.kinesis_video.live import LiveFragment, Pulse, State, began
 from streamproc.local.kinesis_video.numbers import NumberSequence
 from streamproc.local.kinesis_video.store import StreamGone, StreamInfo, StreamStore
+from streamproc.settings import VideoConfig
 
 log = logging.getLogger(__name__)
 

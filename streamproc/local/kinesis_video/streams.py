@@ -14,13 +14,13 @@ from typing import Any, Final, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
-from streamproc.config import VideoConfig
 from streamproc.db import Database
 from streamproc.local.kinesis_video.archive import Archive, Limits
 from streamproc.local.kinesis_video.store import StreamInfo, StreamStore, VersionChanged
 from streamproc.local.kinesis_video.stream import VideoStream
 from streamproc.local.kinesis_video.tables import METADATA
 from streamproc.model.arn import video_stream_arn
+from streamproc.settings import VideoConfig
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from aiohttp import web
 from botocore.config import Config
 
 from streamproc.clock import FakeClock
-from streamproc.config import DataConfig
 from streamproc.gateway.app import build_app
 from streamproc.local.kinesis_data import DataStreams, service
+from streamproc.settings import DataConfig
 
 T = TypeVar("T")
 ACCOUNT = "111122223333"

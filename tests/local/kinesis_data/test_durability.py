@@ -14,11 +14,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from streamproc.clock import FakeClock
-from streamproc.config import DataConfig
 from streamproc.local.kinesis_data import DataStreams
 from streamproc.local.kinesis_data.append import Appender, NewRecord
 from streamproc.local.kinesis_data.store import Store
 from streamproc.local.kinesis_data.streams import SWEEP_INTERVAL_S
+from streamproc.settings import DataConfig
 
 SHARD = "shardId-000000000000"
 HOUR_S = 3600.0

@@ -14,7 +14,6 @@ from aiohttp import web
 from botocore.config import Config
 
 from streamproc.clock import Clock
-from streamproc.config import VideoConfig
 from streamproc.gateway.app import build_app
 from streamproc.local.kinesis_video import VideoStreams, archived, control, media
 from streamproc.mkv.fragments import FragmentParser
@@ -28,6 +27,7 @@ from streamproc.mkv.splitter import (
 )
 from streamproc.mkv.writer import MkvWriter
 from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, Track, TrackKind
+from streamproc.settings import VideoConfig
 
 SESSION = get_session()  # keeps the models it has loaded
 ACCOUNT = "111122223333"

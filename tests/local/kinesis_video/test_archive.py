@@ -18,13 +18,13 @@ from botocore.exceptions import ClientError
 from sqlalchemy.exc import OperationalError
 
 from streamproc.clock import FakeClock, SystemClock
-from streamproc.config import VideoConfig
 from streamproc.errors import StoreDamaged
 from streamproc.local.kinesis_video import VideoStreams
 from streamproc.local.kinesis_video.archive import Archive
 from streamproc.local.kinesis_video.segments import SegmentFiles
 from streamproc.local.kinesis_video.store import StreamStore
 from streamproc.model.media import FragmentFailed, FragmentStarted
+from streamproc.settings import VideoConfig
 from tests.local.kinesis_video.support import (
     ACCOUNT,
     HEADER,

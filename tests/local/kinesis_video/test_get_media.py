@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from streamproc.clock import FakeClock
-from streamproc.config import VideoConfig
 from streamproc.gateway.errors import ConnectionLimitExceeded
 from streamproc.local.kinesis_video.connections import Connections
 from streamproc.local.kinesis_video.follow import document
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
+from streamproc.settings import VideoConfig
 from tests.local.kinesis_video.support import (
     END_OF_FRAGMENT,
     HEADER,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from streamproc.clock import FakeClock
-from streamproc.config import VideoConfig
 from streamproc.local.kinesis_video import ingest
 from streamproc.local.kinesis_video.live import LiveFragment
 from streamproc.mkv.ebml import Id, element
+from streamproc.settings import VideoConfig
 from tests.local.kinesis_video.support import (
     AUDIO,
     END_OF_FRAGMENT,

@@ -1,0 +1,260 @@
+"""What can be set: one model per table of the configuration, each key declared once.
+
+Ranges and defaults live here and nowhere else. Where the values come from is config.py's.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_HOST_NAME = re.compile(r"((?!-)[a-z0-9-]{1,63}(?<!-)\.)*(?!-)[a-z0-9-]{1,63}(?<!-)\.?")
+
+
+class TableConfig(BaseModel):
+    """One TOML table. An unknown key is an error, not a surprise."""
+
+    # Defaults are validated like the rest: ~ must expand in them too.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ServerConfig(TableConfig):
+    """[server]: where the API listens and who it says it is."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(4600, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    public_url: str = Field(
+        "", description="base URL that clients reach us by; empty means http://host:port"
+    )
+    account_id: str = Field(
+        "000000000000",
+        pattern=r"^[0-9]{12}$",
+        coerce_numbers_to_str=True,  # --set server.account_id=123456789012 reads as a number
+        description="account id in every ARN",
+    )
+    region: str = Field(
+        "us-east-1",
+        pattern=r"^[a-z0-9-]+$",
+        description="region of requests that are not signed; signed ones name their own",
+    )
+    request_bytes_max: int = Field(
+        32 * 1024 * 1024, ge=1024, description="largest request body, streams excepted"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        if value and not is_endpoint_url(value):
+            raise ValueError(
+                f'"{value}" is no http(s) URL of a host; an underscore may not be in it'
+            )
+        return value
+
+
+class StorageConfig(TableConfig):
+    """[storage]: where state lives."""
+
+    data_dir: Path = Field(
+        Path("~/.local/share/streamproc"), description="folder of every database and recording"
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
+class EngineConfig(TableConfig):
+    """[engine]: which model finds and embeds faces."""
+
+    name: Literal["insightface", "dlib"] = Field("insightface", description="insightface or dlib")
+    pack: str = Field("buffalo_sc", description="InsightFace pack name, or a folder of ONNX files")
+    models_dir: Path = Field(
+        Path("~/.insightface"), description="where packs named by name are installed"
+    )
+    providers: list[str] = Field(
+        ["CPUExecutionProvider"], min_length=1, description="ONNX Runtime providers, best first"
+    )
+    detection_sizes: list[int] = Field(
+        [128, 640],
+        min_length=1,
+        description="detector inputs in pixels; the small one finds faces that fill the frame",
+    )
+    detection_confidence_min: float = Field(
+        50.0, ge=1, le=100, description="a detection below this is no face"
+    )
+    threads: int = Field(0, ge=0, le=256, description="inference threads; 0 means one per core")
+
+    @field_validator("models_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("detection_sizes")
+    @classmethod
+    def _multiples(cls, value: list[int]) -> list[int]:
+        for size in value:
+            if size < 32 or size > 4096 or size % 32:
+                raise ValueError(f"{size} is not a multiple of 32 between 32 and 4096")
+        return value
+
+
+class FacesConfig(TableConfig):
+    """[faces]: what counts as a match and which pictures are accepted."""
+
+    face_match_threshold: float = Field(
+        70.0, ge=0, le=100, description="a processor's FaceMatchThreshold where Create gives none"
+    )
+    face_match_threshold_floor: float = Field(
+        0.0, ge=0, le=100, description="a processor's lower thresholds count as this; AWS has 80"
+    )
+    search_threshold: float = Field(
+        80.0, ge=0, le=100, description="threshold of SearchFaces* and CompareFaces by default"
+    )
+    faces_per_image_max: int = Field(100, ge=1, description="largest faces kept per picture")
+    image_bytes_max: int = Field(
+        15 * 1024 * 1024, ge=1024, description="largest picture from S3; Image.Bytes has 5 MiB"
+    )
+    image_pixels_max: int = Field(50_000_000, ge=6400, description="largest picture, in pixels")
+    image_side_min: int = Field(80, ge=1, description="smallest width and height of a picture")
+    index_bytes_max: int = Field(
+        2 * 1024**3,
+        ge=0,
+        description="memory for search indexes; the collection searched last is held in any case",
+    )
+
+
+class ProcessorsConfig(TableConfig):
+    """[processors]: how every stream processor runs."""
+
+    analysis_fps: float = Field(5.0, gt=0, le=120, description="frames analysed per media second")
+    analysis_fps_min: float = Field(
+        1.0, gt=0, le=120, description="the rate under load never falls below this"
+    )
+    lag_max_s: float = Field(
+        30.0, gt=0, description="analysis fallen further behind than this: jump to live"
+    )
+    start_at: Literal["now", "earliest"] = Field(
+        "now", description="where StartStreamProcessor begins; a restart resumes by itself"
+    )
+    start_timeout_s: float = Field(
+        120.0, gt=0, description="a start that could not open its streams by then is FAILED"
+    )
+    stop_timeout_s: float = Field(10.0, gt=0, description="how long a stop may drain")
+    frames_queued_max: int = Field(4, ge=1, description="decoded frames that wait for analysis")
+    processors_max: int = Field(10_000, ge=1, description="stream processors per region")
+    tags_max: int = Field(200, ge=1, description="tags per resource")
+
+
+class SinkConfig(TableConfig):
+    """[sink]: how records travel to the data stream."""
+
+    partition_key: Literal["processor", "random"] = Field(
+        "processor", description="processor keeps order per processor; random is what AWS does"
+    )
+    records_per_batch_max: int = Field(500, ge=1, le=500, description="records per PutRecords")
+    bytes_per_batch_max: int = Field(
+        5 * 1024 * 1024, ge=1024, le=10 * 1024 * 1024, description="bytes per PutRecords"
+    )
+    wait_ms_max: float = Field(
+        20.0, ge=0, description="with random keys, a record waits this long for others"
+    )
+    records_queued_max: int = Field(
+        1000, ge=1, description="unsent records; when full the processor waits, nothing is lost"
+    )
+    backoff_s_max: float = Field(5.0, gt=0, description="longest pause between two attempts")
+
+
+class EndpointsConfig(TableConfig):
+    """[endpoints]: which service answers. "embedded", "aws", or a URL; "off" for s3 and sts."""
+
+    kinesisvideo: str = Field("embedded", description="the video streams that processors read")
+    kinesis: str = Field("embedded", description="the data streams that records go to")
+    s3: str = Field("off", description="where Image.S3Object is read from")
+    sts: str = Field("aws", description="where roles are assumed")
+
+    @field_validator("kinesisvideo", "kinesis")
+    @classmethod
+    def _embeddable(cls, value: str) -> str:
+        return _endpoint(value, "embedded", "aws")
+
+    @field_validator("s3", "sts")
+    @classmethod
+    def _switchable(cls, value: str) -> str:
+        return _endpoint(value, "off", "aws")
+
+
+def _endpoint(value: str, *words: str) -> str:
+    if value in words or is_endpoint_url(value):
+        return value
+    raise ValueError(f'"{value}" is neither {" nor ".join(words)} nor an http(s) URL of a host')
+
+
+def is_endpoint_url(text: str) -> bool:
+    """Whether AWS clients accept this as an endpoint: they are strict about host names (RFC
+    1123, so no underscore), and say so only with the first request."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port  # of which both are checked when read
+    except ValueError:
+        return False
+    is_host = ":" in host or (len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None)
+    return parts.scheme in {"http", "https"} and is_host
+
+
+class AwsConfig(TableConfig):
+    """[aws]: how we speak to services that are not our own."""
+
+    role: Literal["ignore", "assume"] = Field(
+        "ignore", description="assume a processor's RoleArn through STS, or use our credentials"
+    )
+    read_timeout_s: float = Field(30.0, gt=0, description="silence after which a read is retried")
+
+
+class VideoConfig(TableConfig):
+    """[video]: the embedded Kinesis Video service."""
+
+    retention_hours: int = Field(
+        0, ge=0, le=87_600, description="of streams created without DataRetentionInHours"
+    )
+    bytes_per_stream_max: int = Field(
+        20 * 1024**3, ge=1024 * 1024, description="oldest fragments go when a stream is larger"
+    )
+    unretained_s: float = Field(
+        300.0, gt=0, description="how long a stream of retention 0 keeps fragments (AWS: 300)"
+    )
+    unretained_bytes_max: int = Field(
+        200 * 1024 * 1024, ge=1024, description="how much a stream of retention 0 keeps"
+    )
+    fragment_bytes_max: int = Field(50 * 1024 * 1024, ge=1024, description="largest fragment")
+    fragment_duration_s_max: float = Field(20.0, gt=0, description="longest fragment")
+    connection_s_max: float = Field(
+        2700.0, gt=0, description="a PutMedia or GetMedia session ends after this (AWS: 45 min)"
+    )
+    get_media_per_stream_max: int = Field(8, ge=1, description="concurrent GetMedia (AWS: 3)")
+    put_media_per_stream_max: int = Field(2, ge=1, description="concurrent PutMedia (AWS: 1)")
+    segment_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="size of one file of the archive"
+    )
+
+
+class DataConfig(TableConfig):
+    """[data]: the embedded Kinesis Data service."""
+
+    retention_hours: int = Field(24, ge=24, le=8760, description="how long records are kept")
+    shards_max: int = Field(500, ge=1, description="shards of all streams of a region together")
+    record_bytes_max: int = Field(
+        1024 * 1024, ge=1024, le=10 * 1024 * 1024, description="largest record, key included"
+    )
+    iterator_s_max: float = Field(300.0, gt=0, description="a shard iterator lives this long")
+
+
+class LoggingConfig(TableConfig):
+    """[logging]: what the daemon tells on standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level")
+    format: Literal["text", "json"] = Field(
+        "text", description="text for people, json for machines"
+    )
