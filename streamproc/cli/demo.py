@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.live import Live
 
@@ -101,22 +102,31 @@ async def _daemon(data_dir: Path, options: list[str]) -> AsyncIterator[str]:
     )  # fmt: skip
     ended = asyncio.create_task(process.communicate())
     try:
-        async with asyncio.timeout(_START_TIMEOUT_S):
+        async with _within(_START_TIMEOUT_S, "the daemon does not answer"):
             while (url := endpoint_of(data_dir)) is None:
                 if ended.done():
                     told = ended.result()[1].decode(errors="replace").strip()
                     raise StreamprocError(f"the daemon did not start: {told}")
                 await asyncio.sleep(0.05)
         yield url
-    except TimeoutError:
-        raise StreamprocError(f"the daemon did not answer in {_START_TIMEOUT_S:.0f} s") from None
     finally:
         if process.returncode is None:
             process.terminate()
         try:
-            await asyncio.wait_for(ended, 15)
+            await asyncio.wait_for(asyncio.shield(ended), 15)
         except TimeoutError:
             process.kill()
+            await ended
+
+
+@asynccontextmanager
+async def _within(seconds: float, trouble: str) -> AsyncIterator[None]:
+    """Fail in words if the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise StreamprocError(f"{trouble} after {seconds:.0f} s") from None
 
 
 class _Caller:
@@ -135,7 +145,10 @@ class _Caller:
 
     async def __call__(self, service: str, operation: str, **members: Any) -> dict[str, Any]:
         method: Callable[..., dict[str, Any]] = getattr(self._clients[service], operation)
-        return await asyncio.to_thread(method, **members)
+        try:
+            return await asyncio.to_thread(method, **members)
+        except (BotoCoreError, ClientError) as error:
+            raise StreamprocError(f"{operation} failed: {error}") from error
 
 
 async def _enrol(console: Console, call: _Caller) -> None:
@@ -170,7 +183,7 @@ async def _prepare(console: Console, call: _Caller) -> None:
         RoleArn="arn:aws:iam::000000000000:role/demo",
     )  # fmt: skip
     await call("rekognition", "start_stream_processor", Name=PROCESSOR)
-    async with asyncio.timeout(_RUNNING_TIMEOUT_S):
+    async with _within(_RUNNING_TIMEOUT_S, "the processor is still not RUNNING"):
         while True:
             state = await call("rekognition", "describe_stream_processor", Name=PROCESSOR)
             if state["Status"] == "RUNNING":
