@@ -1,5 +1,8 @@
 """What a live processor costs: CPU against the plain loop, where it goes, delay, memory.
 
+The plain loop runs twice: with ONNX Runtime's defaults, whose threads spin while they wait,
+and on one thread, which is the harder comparison.
+
 The camera is `streamproc put-media` in a process of its own, at the clip's own pace. The
 daemon runs in this process, so that its parts can be timed from inside: CPU seconds of the
 threads that decode, convert and infer; what is left is ours. Memory is read from a second
@@ -130,10 +133,11 @@ def delay_s(record: Any) -> float:
     return float(record["ApproximateArrivalTimestamp"].timestamp() - shown)
 
 
-def plain_loop(clip: Path, pack: Path, fps: float) -> dict[str, float]:
+def plain_loop(clip: Path, pack: Path, fps: float, threads: int) -> dict[str, float]:
     script = Path(__file__).with_name("plain_loop.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(clip), str(pack), "--fps", str(fps)],
+        [sys.executable, str(script), str(clip), str(pack), "--fps", str(fps),
+         "--threads", str(threads)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -232,20 +236,24 @@ def main() -> None:
     results: dict[str, Any] = {}
 
     table = Table(title="720p, 30 fps: CPU seconds per second of video", title_justify="left")
-    for column in ("in view", "plain loop", "streamproc", "ratio", "faces", "p50", "p99"):
+    for column in ("in view", "plain loop", "on 1 thread", "streamproc", "ratio", "ratio to 1",
+                   "faces", "p50", "p99"):  # fmt: skip
         table.add_column(column, justify="left" if column == "in view" else "right")
     shares = []
     with tempfile.TemporaryDirectory() as folder:
         for view in arguments.views.split(","):
             clip = make_clip(view, arguments.seconds, Path(folder) / f"{view}.mp4")
-            plain = plain_loop(clip, pack, arguments.fps)
+            plain = plain_loop(clip, pack, arguments.fps, threads=0)
+            single = plain_loop(clip, pack, arguments.fps, threads=1)
             ours = asyncio.run(processor_cost(clip, pack, arguments.fps))
-            results[view] = {"plain": plain, "ours": ours}
+            results[view] = {"plain": plain, "plain on 1 thread": single, "ours": ours}
             table.add_row(
                 view,
                 f"{plain['cpu_s'] / arguments.seconds:.3f}",
+                f"{single['cpu_s'] / arguments.seconds:.3f}",
                 f"{ours['cpu_s'] / arguments.seconds:.3f}",
                 f"{ours['cpu_s'] / plain['cpu_s']:.2f}",
+                f"{ours['cpu_s'] / single['cpu_s']:.2f}",
                 f"{plain['faces']:.0f} / {ours['faces']}",
                 f"{ours['delay_p50_ms']:.0f} ms",
                 f"{ours['delay_p99_ms']:.0f} ms",

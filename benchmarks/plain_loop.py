@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import faiss
 import numpy as np
+import onnxruntime
 from insightface.app import FaceAnalysis
 
 
@@ -20,9 +21,14 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("pack", type=Path)
     parser.add_argument("--fps", type=float, default=5.0)
+    parser.add_argument("--threads", type=int, default=0, help="of ONNX Runtime; 0: its default")
     arguments = parser.parse_args()
 
-    app = FaceAnalysis(name=str(arguments.pack), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = arguments.threads
+    app = FaceAnalysis(
+        name=str(arguments.pack), providers=["CPUExecutionProvider"], sess_options=options
+    )
     app.prepare(ctx_id=-1)
     app.get(np.zeros((720, 1280, 3), np.uint8))
     index = faiss.IndexFlatIP(app.models["recognition"].output_shape[-1])
