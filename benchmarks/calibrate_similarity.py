@@ -7,7 +7,6 @@ generalised Pareto distribution fitted to what lies above the cosine of 1e-2 (pe
 threshold). Nothing here is random.
 """
 
-import argparse
 import json
 from dataclasses import dataclass
 
@@ -18,9 +17,8 @@ from rich.table import Table
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from benchmarks.clips import testdata
+from benchmarks.engine import engine_asked_for
 from benchmarks.lfw import MISLABELLED, OUT, embed, person_of
-from streamproc.config import load_config
-from streamproc.engines.load import load_engine
 from streamproc.engines.similarity import RATES, SIMILARITIES
 from streamproc.model.face import Embedding
 
@@ -75,14 +73,8 @@ def fit_tail(strangers: Strangers) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", default="insightface", choices=("insightface", "dlib"))
-    parser.add_argument("--pack", help="pack or folder [the test data's mbf_arcface]")
-    options = parser.parse_args()
+    engine = engine_asked_for(__doc__)
     data = testdata()
-    pack = options.pack or str(data / "models" / "mbf_arcface")
-    overrides = {"engine": {"name": options.engine, "pack": pack}}
-    engine = load_engine(load_config(overrides=overrides).engine)
     files = sorted(data.glob("lfw/*/*/*.jpg"))
     console = Console()
     with console.status(f"embedding {len(files)} pictures"):

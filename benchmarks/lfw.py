@@ -6,7 +6,6 @@ Pairs: 500 pairs of the official protocol, matched at the Similarities that peop
 thresholds. docs/similarity.md says what to expect.
 """
 
-import argparse
 import csv
 import json
 from collections.abc import Iterable, Sequence
@@ -21,9 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clips import testdata
-from streamproc.config import load_config
+from benchmarks.engine import engine_asked_for
 from streamproc.engines.base import FaceEngine
-from streamproc.engines.load import load_engine
 from streamproc.engines.runtime import inference_threads
 from streamproc.model.face import Embedding, Face
 from streamproc.model.media import Image
@@ -135,15 +133,8 @@ def pair_rates(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", default="insightface", choices=("insightface", "dlib"))
-    parser.add_argument("--pack", help="pack or folder [the test data's mbf_arcface]")
-    options = parser.parse_args()
+    engine = engine_asked_for(__doc__)
     data = testdata()
-    pack = options.pack or str(data / "models" / "mbf_arcface")
-    engine = load_engine(
-        load_config(overrides={"engine": {"name": options.engine, "pack": pack}}).engine
-    )
     folder = data / "lfw"
     gallery = sorted(folder.glob("gallery/*/*.jpg"))
     official = pairs(folder)

@@ -5,7 +5,7 @@ endpoint and whose credentials; decides nothing about media or records.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -38,10 +38,10 @@ class KinesisWorld:
         self._clock = clock
         self.analyser = scheduler
 
-    @asynccontextmanager
-    async def source(self, spec: ProcessorSpec, report: Report) -> AsyncIterator[MediaSource]:
-        async with open_source(self._clients, spec, report, self._clock) as source:
-            yield source
+    def source(
+        self, spec: ProcessorSpec, report: Report
+    ) -> AbstractAsyncContextManager[MediaSource]:
+        return open_source(self._clients, spec, report, self._clock)
 
     @asynccontextmanager
     async def sink(
@@ -63,8 +63,6 @@ class KinesisWorld:
             await sink.check()
             yield sink
 
-    @asynccontextmanager
-    async def faces(self, spec: ProcessorSpec) -> AsyncIterator[FaceSearch]:
+    def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]:
         threshold = max(spec.face_match_threshold, self._config.faces.face_match_threshold_floor)
-        async with self._collections.searcher(spec, threshold) as search:
-            yield search
+        return self._collections.searcher(spec, threshold)

@@ -64,7 +64,7 @@ async def _play(console: Console, folder: Path, options: list[str], output: Path
 
     video = folder / "camera.mp4"
     with ThreadPoolExecutor(1) as worker:
-        rendering = worker.submit(demo_video.render, video, lambda _: None)
+        rendering = worker.submit(demo_video.render, video)
         async with _daemon(folder / "data", options) as url:
             console.print(f"[bold]Daemon[/bold]  {url}, everything embedded, data in {folder}")
             call = _Caller(url)

@@ -7,7 +7,7 @@ named by their seats, because the picture does not say who they are.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -85,33 +85,36 @@ class Present:
     y: float
 
 
-def present_at(time_s: float, margin_s: float = 0.0) -> list[Present]:
-    """The people in view at this time, those who come or go within the margin left out."""
+def present_at(time_s: float) -> list[Present]:
+    """The people in view at this time."""
     return [
         Present(visit.person, x / WIDTH, y / HEIGHT)
         for visit in VISITS
-        if visit.start_s + margin_s <= time_s <= visit.end_s - margin_s
+        if visit.start_s <= time_s <= visit.end_s
         for x, y, _, _ in [visit.place(time_s)]
     ]
 
 
-def render(file: Path, progress: Callable[[float], None]) -> None:
-    """Write the scene as H.264 in MP4, a keyframe every second, B-frames as cameras have none.
+def render(file: Path) -> None:
+    """Write the whole scene as H.264 in MP4."""
+    encode(file, (scene(number / FPS) for number in range(int(DURATION_S * FPS))))
 
-    progress is told the share done, 0 to 1.
+
+def encode(file: Path, pictures: Iterable[Image]) -> None:
+    """Write pictures of the scene's size as H.264 in MP4, FPS of them a second.
+
+    A keyframe every second, and no B-frames, as cameras have none.
     """
-    frames = int(DURATION_S * FPS)
     with av.open(file, "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = Fraction(1, FPS)
         stream.options = {"preset": "superfast", "crf": "21", "g": str(FPS), "bf": "0",
                           "sc_threshold": "0"}  # fmt: skip
-        for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(scene(number / FPS), format="bgr24")
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
             frame.pts = number
             container.mux(stream.encode(frame))
-            progress((number + 1) / frames)
         container.mux(stream.encode())
 
 

@@ -13,8 +13,8 @@ from streamproc.model.arn import Arn
 from streamproc.settings import is_endpoint_url
 
 _CONNECT_TIMEOUT_S = 10.0
-# An open GetMedia holds a connection; one more waits for ever when the pool is empty. Two
-# sessions of one source overlap only while it jumps to live.
+# An open GetMedia holds a connection; one more waits for ever when the pool is empty. A
+# source has one session at a time; the rest is room for one that is slow to close.
 _CONFIG: dict[str, Any] = {
     "connect_timeout": _CONNECT_TIMEOUT_S,
     "max_pool_connections": 4,

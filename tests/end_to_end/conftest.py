@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from streamproc.cli.demo_video import EILEEN, FPS, scene
+from streamproc.cli.demo_video import EILEEN, FPS, encode, scene
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 
@@ -35,6 +35,10 @@ class Rig:
     wait_until: Callable[..., Any]
 
     def __post_init__(self) -> None:
+        self.connect()
+
+    def connect(self) -> None:
+        """Make the clients, anew after a restart: the port is another one."""
         for name in ("rekognition", "kinesis", "kinesisvideo"):
             setattr(self, name, self.daemon.client(name))
 
@@ -203,18 +207,5 @@ def eileen_png() -> bytes:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eileen Collins in view for six seconds of rendered H.264, a keyframe every second."""
     file = tmp_path_factory.mktemp("clip") / "eileen.mp4"
-    write_clip(file, [scene(0.8 + number / FPS * 0.33) for number in range(6 * FPS)])
+    encode(file, (scene(0.8 + number / FPS * 0.33) for number in range(6 * FPS)))
     return file
-
-
-def write_clip(file: Path, pictures: list[np.ndarray[Any, Any]]) -> None:
-    import av
-
-    height, width = pictures[0].shape[:2]
-    with av.open(file, "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"preset": "ultrafast", "g": str(FPS), "bf": "0", "sc_threshold": "0"}
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        container.mux(stream.encode())

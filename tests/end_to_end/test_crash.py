@@ -26,7 +26,7 @@ def test_killed_while_running_it_resumes_behind_the_checkpoint_with_none_missing
     wait_until(lambda: len(rig.records()) >= 12, 60.0)
     rig.daemon.kill()
     rig.daemon.start()
-    rig.__post_init__()  # the port is a new one
+    rig.connect()
     rig.await_status("RUNNING")
 
     due = set(rig.expected())
