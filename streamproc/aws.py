@@ -25,6 +25,7 @@ _SETTING = {
     "kinesis-video-archived-media": "kinesisvideo",
     "kinesis": "kinesis",
     "s3": "s3",
+    "sns": "sns",
     "sts": "sts",
 }
 # What STS answers where no retry helps (STS API reference, AssumeRole and common errors).

@@ -21,11 +21,14 @@ from pydantic_settings import (
 
 from streamproc.errors import ConfigError
 from streamproc.settings import (
+    AnalysisConfig,
     AwsConfig,
+    BucketsConfig,
     DataConfig,
     EndpointsConfig,
     EngineConfig,
     FacesConfig,
+    JobsConfig,
     LoggingConfig,
     ProcessorsConfig,
     ServerConfig,
@@ -46,10 +49,13 @@ class Config(BaseSettings):
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     engine: EngineConfig = EngineConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
     faces: FacesConfig = FacesConfig()
     processors: ProcessorsConfig = ProcessorsConfig()
+    jobs: JobsConfig = JobsConfig()
     sink: SinkConfig = SinkConfig()
     endpoints: EndpointsConfig = EndpointsConfig()
+    buckets: BucketsConfig = BucketsConfig()
     aws: AwsConfig = AwsConfig()
     video: VideoConfig = VideoConfig()
     data: DataConfig = DataConfig()

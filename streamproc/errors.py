@@ -65,3 +65,11 @@ class PermanentFailure(StreamprocError):
 class TransientFailure(StreamprocError):
     """Something outside did not answer, or not well; trying again may heal it. While a
     processor opens, the text is its StatusMessage and it is tried again."""
+
+
+class ObjectUnavailable(StreamprocError):
+    """An object in a bucket is not there, or may not be read."""
+
+
+class ObjectTooLarge(StreamprocError):
+    """An object has more bytes than allowed."""

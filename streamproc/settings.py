@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
+_BUCKET_NAME = re.compile(r"[0-9A-Za-z._-]{3,255}")  # as Rekognition's model has it
 _HOST_NAME = re.compile(r"((?!-)[a-z0-9-]{1,63}(?<!-)\.)*(?!-)[a-z0-9-]{1,63}(?<!-)\.?")
 
 
@@ -101,6 +102,20 @@ class EngineConfig(TableConfig):
         return value
 
 
+class AnalysisConfig(TableConfig):
+    """[analysis]: the models beside the face engine: attributes, objects, moderation."""
+
+    models_dir: Path = Field(
+        Path("~/.local/share/streamproc-models"),
+        description="folder of their ONNX files; streamproc models install fills it",
+    )
+
+    @field_validator("models_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+
 class FacesConfig(TableConfig):
     """[faces]: what counts as a match and which pictures are accepted."""
 
@@ -148,6 +163,33 @@ class ProcessorsConfig(TableConfig):
     tags_max: int = Field(200, ge=1, description="tags per resource")
 
 
+class JobsConfig(TableConfig):
+    """[jobs]: the analysis of stored video."""
+
+    running_max: int = Field(2, ge=1, le=64, description="jobs that run at once; others wait")
+    open_max: int = Field(
+        20, ge=1, description="jobs that may be waiting or running, per region (AWS: 20)"
+    )
+    video_bytes_max: int = Field(
+        10 * 1024**3, ge=1024, description="largest video; checked when a job is started"
+    )
+    results_kept_days: float = Field(
+        7.0, gt=0, description="how long results and ClientRequestTokens live"
+    )
+    face_fps: float = Field(
+        5.0, gt=0, le=120, description="frames per second looked at for faces and celebrities"
+    )
+    person_fps: float = Field(5.0, gt=0, le=120, description="the same for person tracking")
+    label_fps: float = Field(2.0, gt=0, le=120, description="the same for labels")
+    moderation_fps: float = Field(2.0, gt=0, le=120, description="the same for moderation")
+    celebrity_similarity_min: float = Field(
+        95.0, ge=0, le=100, description="a face less similar than this is not that celebrity's"
+    )
+    starts_max: int = Field(
+        3, ge=1, description="a job that the daemon crashed in this often is FAILED"
+    )
+
+
 class SinkConfig(TableConfig):
     """[sink]: how records travel to the data stream."""
 
@@ -168,11 +210,12 @@ class SinkConfig(TableConfig):
 
 
 class EndpointsConfig(TableConfig):
-    """[endpoints]: which service answers. "embedded", "aws", or a URL; "off" for s3 and sts."""
+    """[endpoints]: which service answers. "embedded", "aws", or a URL; "off" for s3, sns, sts."""
 
     kinesisvideo: str = Field("embedded", description="the video streams that processors read")
     kinesis: str = Field("embedded", description="the data streams that records go to")
-    s3: str = Field("off", description="where Image.S3Object is read from")
+    s3: str = Field("off", description="where S3Objects are read from, but for those of [buckets]")
+    sns: str = Field("off", description="where topics are told that a job has ended")
     sts: str = Field("aws", description="where roles are assumed")
 
     @field_validator("kinesisvideo", "kinesis")
@@ -180,7 +223,7 @@ class EndpointsConfig(TableConfig):
     def _embeddable(cls, value: str) -> str:
         return _endpoint(value, "embedded", "aws")
 
-    @field_validator("s3", "sts")
+    @field_validator("s3", "sns", "sts")
     @classmethod
     def _switchable(cls, value: str) -> str:
         return _endpoint(value, "off", "aws")
@@ -202,6 +245,24 @@ def is_endpoint_url(text: str) -> bool:
         return False
     is_host = ":" in host or (len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None)
     return parts.scheme in {"http", "https"} and is_host
+
+
+class BucketsConfig(RootModel[dict[str, Path]]):
+    """[buckets]: folders that stand for S3 buckets, by bucket name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[str, Path] = {}
+
+    @field_validator("root")
+    @classmethod
+    def _named_and_expanded(cls, value: dict[str, Path]) -> dict[str, Path]:
+        for name in value:
+            if not _BUCKET_NAME.fullmatch(name):
+                raise ValueError(
+                    f'"{name}" is no bucket name: 3 to 255 letters, digits, dots, hyphens, "_"'
+                )
+        return {name: folder.expanduser() for name, folder in value.items()}
 
 
 class AwsConfig(TableConfig):

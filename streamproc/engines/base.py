@@ -14,10 +14,12 @@ class FaceEngine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
-    def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
-        """The faces of each picture, largest first, each with its embedding.
+    def analyse(
+        self, images: Sequence[Image], *, attributes: bool = False, embeddings: bool = True
+    ) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding unless told not to.
 
-        attributes asks for age and gender too, where the engine can tell them.
+        attributes asks for age, gender and traits too, where models can tell them.
         """
         ...
 

@@ -5,6 +5,7 @@ dlib does not measure (mouth, age, gender) is absent.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 import onnxruntime
@@ -71,11 +72,13 @@ class DlibEngine:
         images: Sequence[Image],
         *,
         attributes: bool = False,  # noqa: ARG002 (it has none)
+        embeddings: bool = True,
     ) -> list[list[Face]]:
-        """The faces of each picture, largest first, each with its embedding."""
+        """The faces of each picture, largest first, each with its embedding if wanted."""
         located = [list(self._locator.locate(image)) for image in images]
-        embeddings = self._embed([face.chip for faces in located for face in faces])
-        found = [[_face(face, next(embeddings)) for face in faces] for faces in located]
+        chips = [face.chip for faces in located for face in faces]
+        vectors = self._embed(chips) if embeddings else repeat(None)
+        found = [[_face(face, next(vectors)) for face in faces] for faces in located]
         return [sorted(faces, key=lambda face: face.box.area, reverse=True) for faces in found]
 
     def similarity(self, cosine: float) -> float:
@@ -91,7 +94,7 @@ class DlibEngine:
             yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _face(located: Located, embedding: NDArray[np.float32]) -> Face:
+def _face(located: Located, embedding: NDArray[np.float32] | None) -> Face:
     box = box_in(located.image, located.box)
     return Face(
         box=box,

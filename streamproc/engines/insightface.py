@@ -8,6 +8,7 @@ sessions allow it, and SCRFD's caches only ever gain entries.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,16 @@ class InsightFaceEngine:
             calibration=self._calibration.evidence,
         )
 
-    def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
-        """The faces of each picture, largest first, each with its embedding; with attributes,
-        age and gender too if the pack can tell them: one more network per face."""
+    def analyse(
+        self, images: Sequence[Image], *, attributes: bool = False, embeddings: bool = True
+    ) -> list[list[Face]]:
+        """The faces of each picture, largest first, each with its embedding if wanted; with
+        attributes, age and gender too if the pack can tell them: one more network per face."""
         detections = [list(self._detect(image)) for image in images]
-        embeddings = iter(self._embed([face for faces in detections for face in faces]))
+        everyone = [face for faces in detections for face in faces]
+        vectors = self._embed(everyone) if embeddings else repeat(None)
         found = [
-            [self._face(face, next(embeddings), attributes) for face in faces]
-            for faces in detections
+            [self._face(face, next(vectors), attributes) for face in faces] for faces in detections
         ]
         return [sorted(faces, key=lambda face: face.box.area, reverse=True) for faces in found]
 
@@ -137,7 +140,9 @@ class InsightFaceEngine:
             vectors = self._recogniser.get_feat(crops)
             yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def _face(self, found: _Detection, embedding: NDArray[np.float32], attributes: bool) -> Face:
+    def _face(
+        self, found: _Detection, embedding: NDArray[np.float32] | None, attributes: bool
+    ) -> Face:
         box = box_in(found.image, found.box)
         points: dict[str, Point] = dict(zip(LANDMARKS, found.points.tolist(), strict=True))
         age, gender = self._age_and_gender(found) if attributes else (None, None)

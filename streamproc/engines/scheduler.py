@@ -1,15 +1,19 @@
-"""One engine for everyone: pictures are taken fairly from all who have some waiting.
+"""One set of inference threads for everyone: work is taken fairly from all who have some waiting.
 
-Knows owners (a processor, the API) and threads; knows nothing of faces. An owner waits for
-its own pictures, so each has only as many waiting as it asks for at once, and none can keep
-another from its turn: turns go round the owners that have work.
+Knows owners (a processor, the API, a job) and threads; knows nothing of what the work is. An
+owner waits for its own work, so each has only as much waiting as it asks for at once, and none
+can keep another from its turn: turns go round the owners that have work. Background work
+(stored video) gets a thread when nobody else wants one; and while live work comes in, one
+thread is kept free of it, so that a live frame never waits for a stored one to end.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.runtime import inference_threads
@@ -17,96 +21,152 @@ from streamproc.errors import EngineError
 from streamproc.model.face import Face
 from streamproc.model.media import Image
 
+T = TypeVar("T")
+
+_LIVE_S = 5.0
+"""How long after live work the thread that is kept for it stays free. A processor that analyses
+at its slowest, once a second, keeps it."""
+
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    image: Image
+    work: Callable[[], Any]
     owner: str
-    attributes: bool
-    result: asyncio.Future[list[Face]] = field(repr=False)
+    background: bool
+    result: asyncio.Future[Any] = field(repr=False)
 
 
-class Scheduler:
-    """Runs an engine on its own threads; lives on one event loop."""
+class _Turns:
+    """Owners with work waiting, the next one first."""
 
-    def __init__(self, engine: FaceEngine, threads: int = 0) -> None:
-        """threads: pictures analysed at once; 0 means one per core."""
-        self._engine = engine
-        self.threads = inference_threads(threads)
-        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="inference")
+    def __init__(self) -> None:
         self._waiting: dict[str, deque[_Job]] = {}
-        self._turns: deque[str] = deque()  # owners with work waiting, next first
-        self._running: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._owners: deque[str] = deque()
 
-    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
-        """The faces of a picture, largest first; attributes as FaceEngine has it.
+    def __bool__(self) -> bool:
+        return bool(self._owners)
 
-        A caller that is cancelled takes its picture back, unless it is on a thread already.
-        Raises what the engine raises, and EngineError once the scheduler is closed.
-        """
-        if self._closed:
-            raise EngineError("the engine is shutting down")
-        job = _Job(image, owner, attributes, asyncio.get_running_loop().create_future())
-        self._enqueue(job)
-        self._dispatch()
-        try:
-            return await job.result
-        finally:
-            self._withdraw(job)
-
-    async def aclose(self) -> None:
-        """Refuse what waits, finish what runs, and end the threads."""
-        self._closed = True
-        for jobs in self._waiting.values():
-            for job in jobs:
-                if not job.result.done():
-                    job.result.set_exception(EngineError("the engine is shutting down"))
-        self._waiting.clear()
-        self._turns.clear()
-        if self._running:
-            await asyncio.wait(self._running)
-        self._executor.shutdown(wait=False)
-
-    def _enqueue(self, job: _Job) -> None:
+    def add(self, job: _Job) -> None:
         if job.owner not in self._waiting:
             self._waiting[job.owner] = deque()
-            self._turns.append(job.owner)
+            self._owners.append(job.owner)
         self._waiting[job.owner].append(job)
 
-    def _withdraw(self, job: _Job) -> None:
+    def take(self) -> _Job:
+        owner = self._owners.popleft()
+        jobs = self._waiting[owner]
+        job = jobs.popleft()
+        if jobs:
+            self._owners.append(owner)
+        else:
+            del self._waiting[owner]
+        return job
+
+    def withdraw(self, job: _Job) -> None:
         jobs = self._waiting.get(job.owner)
         if jobs and job in jobs:
             jobs.remove(job)
             if not jobs:
                 del self._waiting[job.owner]
-                self._turns.remove(job.owner)
+                self._owners.remove(job.owner)
+
+    def empty(self) -> list[_Job]:
+        jobs = [job for waiting in self._waiting.values() for job in waiting]
+        self._waiting.clear()
+        self._owners.clear()
+        return jobs
+
+
+class Scheduler:
+    """Runs an engine, and other models, on its own threads; lives on one event loop."""
+
+    def __init__(self, engine: FaceEngine, threads: int = 0) -> None:
+        """threads: pieces of work done at once; 0 means one per core."""
+        self._engine = engine
+        self.threads = inference_threads(threads)
+        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="inference")
+        self._live, self._stored = _Turns(), _Turns()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stored_running = 0
+        self._live_until = 0.0  # loop time
+        self._closed = False
+
+    async def analyse(
+        self,
+        image: Image,
+        owner: str,
+        *,
+        attributes: bool = False,
+        embeddings: bool = True,
+        background: bool = False,
+    ) -> list[Face]:
+        """The faces of a picture, largest first; attributes and embeddings as FaceEngine has
+        them, the rest as run()."""
+        work = partial(self._engine.analyse, [image], attributes=attributes, embeddings=embeddings)
+        (faces,) = await self.run(work, owner, background=background)
+        return faces
+
+    async def run(self, work: Callable[[], T], owner: str, *, background: bool = False) -> T:
+        """What the work returns, done on an inference thread. An owner's work is either all in
+        the background or none of it.
+
+        A caller that is cancelled takes its work back, unless it is on a thread already.
+        Raises what the work raises, and EngineError once the scheduler is closed.
+        """
+        if self._closed:
+            raise EngineError("the engine is shutting down")
+        loop = asyncio.get_running_loop()
+        job = _Job(work, owner, background, loop.create_future())
+        turns = self._stored if background else self._live
+        turns.add(job)
+        self._dispatch()
+        try:
+            return await job.result  # type: ignore[no-any-return]
+        finally:
+            turns.withdraw(job)
+
+    async def aclose(self) -> None:
+        """Refuse what waits, finish what runs, and end the threads."""
+        self._closed = True
+        for job in (*self._live.empty(), *self._stored.empty()):
+            if not job.result.done():
+                job.result.set_exception(EngineError("the engine is shutting down"))
+        if self._running:
+            await asyncio.wait(self._running)
+        self._executor.shutdown(wait=False)
 
     def _dispatch(self) -> None:
-        while self._turns and len(self._running) < self.threads:
-            owner = self._turns.popleft()
-            jobs = self._waiting[owner]
-            job = jobs.popleft()
-            if jobs:
-                self._turns.append(owner)
+        now = asyncio.get_running_loop().time()
+        if self._live:
+            self._live_until = now + _LIVE_S
+        while len(self._running) < self.threads:
+            if self._live:
+                job = self._live.take()
+            elif self._stored and self._stored_running < self._stored_max(now):
+                job = self._stored.take()
+                self._stored_running += 1
             else:
-                del self._waiting[owner]
+                return
             task = asyncio.create_task(self._run(job))
             self._running.add(task)
-            task.add_done_callback(self._finished)
+            task.add_done_callback(partial(self._finished, job))
+
+    def _stored_max(self, now: float) -> int:
+        """Threads that background work may have at once. A single thread is shared."""
+        return self.threads if now >= self._live_until else max(1, self.threads - 1)
 
     async def _run(self, job: _Job) -> None:
-        work = partial(self._engine.analyse, [job.image], attributes=job.attributes)
         loop = asyncio.get_running_loop()
         try:
-            (faces,) = await loop.run_in_executor(self._executor, work)
+            result = await loop.run_in_executor(self._executor, job.work)
         except Exception as error:
             if not job.result.done():
                 job.result.set_exception(error)
         else:
             if not job.result.done():
-                job.result.set_result(faces)
+                job.result.set_result(result)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, job: _Job, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._stored_running -= job.background
         self._dispatch()

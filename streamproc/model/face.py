@@ -47,6 +47,25 @@ class Quality:
     sharpness: float  # 0 to 100
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A yes or no, and how sure that is."""
+
+    value: bool
+    confidence: float  # 50 to 100
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What attribute models see in a face. What no installed model measures is None."""
+
+    smile: Rated | None = None
+    eyes_open: Rated | None = None
+    mouth_open: Rated | None = None
+    eyeglasses: Rated | None = None
+    emotions: tuple[tuple[str, float], ...] = ()  # Rekognition's type and 0 to 100, surest first
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """A face found in a picture. What no model measured is None."""
@@ -59,6 +78,7 @@ class Face:
     embedding: Embedding | None = field(default=None, repr=False)
     age: int | None = None  # years, as estimated by the pack
     gender: str | None = None  # "Male" or "Female"; which is Rekognition's pair of values
+    traits: Traits | None = None  # None where nobody asked
 
 
 @dataclass(frozen=True, slots=True)

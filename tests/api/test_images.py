@@ -69,7 +69,9 @@ def test_the_engine_is_asked_for_age_and_gender_only_where_they_are_wanted(
     start_api: StartApi,
 ) -> None:
     class Asked(FakeEngine):
-        def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
+        def analyse(
+            self, images: Sequence[Image], *, attributes: bool = False, embeddings: bool = True
+        ) -> list[list[Face]]:
             asked.append(attributes)
             return super().analyse(images, attributes=attributes)
 

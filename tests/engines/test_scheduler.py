@@ -153,7 +153,9 @@ async def test_a_failure_reaches_its_caller_and_nobody_else() -> None:
 
 async def test_attributes_are_asked_of_the_engine_by_who_asks_for_them() -> None:
     class Asked(FakeEngine):
-        def analyse(self, images: Sequence[Image], *, attributes: bool = False) -> list[list[Face]]:
+        def analyse(
+            self, images: Sequence[Image], *, attributes: bool = False, embeddings: bool = True
+        ) -> list[list[Face]]:
             asked.append(attributes)
             return super().analyse(images, attributes=attributes)
 
@@ -182,3 +184,50 @@ async def test_closing_finishes_what_runs_and_refuses_what_waits(gate: Gate) -> 
 
 def test_no_number_of_threads_means_one_per_core() -> None:
     assert Scheduler(FakeEngine()).threads >= 1
+
+
+async def test_stored_video_waits_until_no_live_frame_does(gate: Gate) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=1)
+    first = await submit(scheduler, 0, "camera")
+    stored = asyncio.create_task(scheduler.analyse(picture(1), "job", background=True))
+    await asyncio.sleep(0)
+    later = [await submit(scheduler, number, "camera") for number in (2, 3)]
+    gate.let(4)
+    await asyncio.gather(first, stored, *later)
+    await scheduler.aclose()
+    assert gate.order == [0, 2, 3, 1]
+
+
+async def test_while_live_work_comes_in_one_thread_is_kept_free_of_stored_video(
+    gate: Gate,
+) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=2)
+    live = await submit(scheduler, 0, "camera")
+    await gate.entered()
+    gate.let(1)
+    await live
+    stored = [
+        asyncio.create_task(scheduler.analyse(picture(number), "job", background=True))
+        for number in (1, 2)
+    ]
+    await gate.entered()
+    # One stored picture holds a thread; the other does not take the second one.
+    live = await submit(scheduler, 3, "camera")
+    await gate.entered()
+    gate.let(3)
+    await asyncio.gather(live, *stored)
+    await scheduler.aclose()
+    assert gate.order == [0, 1, 3, 2]
+
+
+async def test_without_live_work_stored_video_takes_every_thread(gate: Gate) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=2)
+    stored = [
+        asyncio.create_task(scheduler.analyse(picture(number), "job", background=True))
+        for number in (1, 2)
+    ]
+    await gate.entered()
+    await gate.entered()  # both are on a thread at once
+    gate.let(2)
+    await asyncio.gather(*stored)
+    await scheduler.aclose()
