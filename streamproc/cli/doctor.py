@@ -65,6 +65,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _packages()
     yield _providers()
     yield from _engines(config.engine)
+    yield from _analyses(config.analysis.models_dir)
     yield _data_dir(config.storage.data_dir)
 
 
@@ -117,6 +118,21 @@ def _engine(what: str, config: EngineConfig) -> Finding:
     if info.calibration == "guessed":
         words += "; nobody measured these weights, see docs/similarity.md"
     return Finding(what, True, words)
+
+
+def _analyses(folder: Path) -> Iterator[Finding]:
+    """What stored videos can be asked, and which members of a face can be told."""
+    from streamproc.engines.models import MODELS, is_installed, remedy, trouble_of
+
+    faces = "FaceDetection, FaceSearch, CelebrityRecognition: with the engine"
+    yield Finding("analyses", None, f"{faces}; the others with models in {folder}")
+    for model in MODELS.values():
+        words = ", ".join(model.needed_by)
+        well: bool | None = True
+        if trouble := trouble_of(model, folder):
+            words = f"{trouble}, so no {words}; {remedy(model, folder)}"
+            well = False if is_installed(model, folder) else None
+        yield Finding(f"  {model.name}", well, words)
 
 
 def _data_dir(folder: Path) -> Finding:

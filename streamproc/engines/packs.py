@@ -102,7 +102,7 @@ def find_pack(pack: str, models_dir: Path) -> Path:
         return folder
     for folder in (models_folder(models_dir) / pack, Path(pack)):
         if folder.is_dir():
-            return _unnested(folder)
+            return unnested(folder)
     if pack not in KNOWN_PACKS:
         raise EngineError(
             f"engine.pack = {pack!r} is neither a folder nor a pack we know "
@@ -114,7 +114,7 @@ def find_pack(pack: str, models_dir: Path) -> Path:
     )
 
 
-def _unnested(folder: Path) -> Path:
+def unnested(folder: Path) -> Path:
     # antelopev2's archive holds a folder of its own name; InsightFace unpacks it as it is.
     inner = folder / folder.name
     return inner if inner.is_dir() and not any(folder.glob("*.onnx")) else folder

@@ -21,6 +21,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture(autouse=True)
 def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMPROC_ENGINE__MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("STREAMPROC_ANALYSIS__MODELS_DIR", str(tmp_path))
 
 
 def test_an_engine_that_runs_is_described_and_the_exit_code_is_0() -> None:
@@ -67,3 +68,21 @@ def test_a_data_folder_that_cannot_be_written_is_said(
     data = next(finding for finding in examine(config) if finding.what == "data")
     assert data.well is False
     assert "--data-dir" in data.words
+
+
+def test_every_model_that_is_missing_says_what_it_costs_and_its_command(tmp_path: Path) -> None:
+    """Which is no failure: an analysis that nobody asks for needs no model."""
+    result = run("--engine", "dlib")
+    (line,) = [line for line in result.output.splitlines() if "yolox_nano_coco " in line]
+    assert "is not installed, so no LabelDetection, PersonTracking" in line
+    assert "run: streamproc models install yolox_nano_coco" in line
+    assert result.exit_code == 0
+
+
+def test_a_model_that_is_damaged_is_marked(tmp_path: Path) -> None:
+    (tmp_path / "yolox_nano_coco.onnx").write_bytes(b"<html>")
+    config = load_config(overrides={"analysis": {"models_dir": tmp_path}})
+    found = {finding.what.strip(): finding for finding in examine(config)}
+    assert found["yolox_nano_coco"].well is False
+    assert "SHA-256 differs" in found["yolox_nano_coco"].words
+    assert found["emotion_fer2013"].well is None
