@@ -53,6 +53,10 @@ class FaceNotFound(StreamprocError):
     """No such face in this collection."""
 
 
+class CelebrityNotFound(StreamprocError):
+    """No collection of this region knows a celebrity of this id."""
+
+
 class StoreDamaged(StreamprocError):
     """State on disk cannot be read."""
 
@@ -73,3 +77,23 @@ class ObjectUnavailable(StreamprocError):
 
 class ObjectTooLarge(StreamprocError):
     """An object has more bytes than allowed."""
+
+
+class TooManyJobs(StreamprocError):
+    """A region has as many jobs waiting or running as are allowed."""
+
+    def __init__(self, open_count: int, open_max: int) -> None:
+        super().__init__(
+            f"{open_count} jobs are waiting or running and at most {open_max} may be; "
+            "wait until one has ended, or raise jobs.open_max"
+        )
+        self.open_count = open_count
+        self.open_max = open_max
+
+
+class TokenMismatch(StreamprocError):
+    """A ClientRequestToken that stands for another request."""
+
+
+class UnknownJob(StreamprocError):
+    """No such job of this kind in this region, or it is kept no longer."""
