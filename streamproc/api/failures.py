@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from streamproc.api.tag_store import TooManyTags
-from streamproc.errors import CollectionExists, CollectionNotFound, FaceNotFound, ModelMismatch
+from streamproc.errors import (
+    CelebrityNotFound,
+    CollectionExists,
+    CollectionNotFound,
+    FaceNotFound,
+    ModelMismatch,
+)
 from streamproc.gateway.errors import (
     InvalidParameter,
     ResourceAlreadyExists,
@@ -13,6 +19,7 @@ from streamproc.gateway.errors import (
 )
 
 _ANSWERS = {
+    CelebrityNotFound: ResourceNotFound,
     CollectionExists: ResourceAlreadyExists,
     CollectionNotFound: ResourceNotFound,
     FaceNotFound: InvalidParameter,

@@ -1,8 +1,9 @@
-"""The tables of collections and faces, and their rows as values.
+"""The tables of collections, faces and people, and their rows as values.
 
 Plain SQL types that SQLite and PostgreSQL share. Knows no statement.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +21,14 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
+from streamproc.errors import CollectionNotFound
 from streamproc.model.arn import collection_arn
 from streamproc.model.face import BoundingBox, Embedding, IndexedFace
+from streamproc.model.person import Celebrity
 
 _BLOB = np.dtype("<f4")
 # SQLite makes only INTEGER an alias of its row id.
@@ -63,6 +67,16 @@ faces = Table(
     Index("faces_of_image", "collection", "image_id"),
     sqlite_autoincrement=True,
 )
+people = Table(
+    "people",
+    metadata,
+    Column("collection", _Key, ForeignKey("collections.key"), primary_key=True),
+    Column("person_id", String(64), primary_key=True),
+    Column("place", Integer, nullable=False),  # in the list that was put
+    Column("name", String(255), nullable=False),
+    Column("urls", Text, nullable=False),  # a JSON list
+    Column("gender", String(16), nullable=False),
+)
 described_faces = [column for column in faces.c if column.name != "embedding"]
 """Everything but the vector, which is most of a row."""
 
@@ -85,6 +99,10 @@ class CollectionInfo:
 def collection_of(row: Row[Any], account_id: str) -> CollectionInfo:
     arn = collection_arn(row.region, account_id, row.collection_id)
     return CollectionInfo(arn=arn, **row._mapping)
+
+
+def not_found(collection_id: str) -> CollectionNotFound:
+    return CollectionNotFound(f"The collection id: {collection_id} does not exist")
 
 
 def face_of(row: Row[Any], collection: CollectionInfo) -> IndexedFace:
@@ -113,6 +131,21 @@ def face_values(
         "height": face.box.height,
         "confidence": face.confidence,
         "embedding": embedding.astype(_BLOB).tobytes(),
+    }
+
+
+def person_of(row: Row[Any]) -> Celebrity:
+    return Celebrity(row.person_id, row.name, tuple(json.loads(row.urls)), row.gender)
+
+
+def person_values(person: Celebrity, place: int, collection: CollectionInfo) -> dict[str, Any]:
+    return {
+        "collection": collection.key,
+        "person_id": person.id,
+        "place": place,
+        "name": person.name,
+        "urls": json.dumps(person.urls),
+        "gender": person.gender,
     }
 
 

@@ -6,9 +6,8 @@ of pictures, AWS requests or processors' lives.
 """
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -18,18 +17,20 @@ import numpy as np
 
 from streamproc.clock import Clock
 from streamproc.collection.index import IndexCache, VectorIndex
+from streamproc.collection.people import best_per_person
 from streamproc.collection.processor_search import ProcessorSearch, permanent_failures
 from streamproc.collection.schema import CollectionInfo
 from streamproc.collection.store import Change, CollectionStore
-from streamproc.errors import ModelMismatch
+from streamproc.errors import CollectionNotFound, ModelMismatch
 from streamproc.model.engine import EngineInfo
 from streamproc.model.face import Embedding, Face, IndexedFace, Match
+from streamproc.model.image_id import image_id_of
+from streamproc.model.person import Celebrity, Recognised
 from streamproc.model.processor import ProcessorSpec
 
 MATCHES_MAX = 4096
 """Rekognition's ceiling for the matches of one search."""
 
-_IMAGE_NAMESPACE = uuid.UUID("e699d57c-d449-4462-bbd8-691638d7e76a")  # ours, drawn once
 # Cosines of float32 vectors are this exact; the calibration then decides what matches.
 _COSINE_SLACK = 1e-5
 
@@ -96,7 +97,7 @@ class CollectionService:
         return await self._store.list_collections(region, after, limit)
 
     async def delete(self, region: str, collection_id: str) -> None:
-        """The collection and all its faces. Raises CollectionNotFound."""
+        """The collection with its faces and people. Raises CollectionNotFound."""
         collection = await self._store.get(region, collection_id)
         async with self._lock(collection):
             await self._store.delete(collection)
@@ -176,6 +177,44 @@ class CollectionService:
         key, embedding = await self._store.embedding(collection, face_id)
         return await self._search(collection, embedding, threshold, limit, but_not=key)
 
+    async def put_people(
+        self, region: str, collection_id: str, people: Sequence[Celebrity]
+    ) -> None:
+        """These are its people now, and nobody else; their ids differ.
+
+        Raises CollectionNotFound.
+        """
+        collection = await self._store.get(region, collection_id)
+        await self._store.registry.put(collection, people)
+
+    async def people(self, region: str, collection_id: str) -> list[Celebrity]:
+        """As they were put, in that order. Raises CollectionNotFound."""
+        collection = await self._store.get(region, collection_id)
+        return await self._store.registry.people_of(collection)
+
+    async def celebrity(self, region: str, celebrity_id: str) -> Celebrity:
+        """Raises CelebrityNotFound."""
+        return await self._store.registry.find(region, celebrity_id)
+
+    async def has_celebrities(self, region: str) -> bool:
+        return bool(await self._store.registry.collections_with_people(region))
+
+    async def recognise(
+        self, region: str, embedding: Embedding, *, threshold: float, limit: int = MATCHES_MAX
+    ) -> list[Recognised]:
+        """The people whose photos match, best first, each once: of every collection of the
+        region that has people. limit bounds the matches looked at in each.
+
+        Raises ModelMismatch.
+        """
+        found: list[Recognised] = []
+        for collection in await self._store.registry.collections_with_people(region):
+            self._check_pack(collection)
+            with suppress(CollectionNotFound):  # deleted since
+                matches = await self._search(collection, embedding, threshold, limit)
+                found += await self._store.registry.recognise(collection, matches)
+        return best_per_person(found)
+
     def compare(self, one: Embedding, other: Embedding) -> float:
         """The Similarity of two faces, 0 to 100."""
         return self._similarity_of(float(np.dot(one, other)))
@@ -196,14 +235,17 @@ class CollectionService:
 
     async def _usable(self, region: str, collection_id: str) -> CollectionInfo:
         collection = await self._store.get(region, collection_id)
+        self._check_pack(collection)
+        return collection
+
+    def _check_pack(self, collection: CollectionInfo) -> None:
         if collection.model_version != self.info.model_version:
             raise ModelMismatch(
-                f"collection {collection_id} was made with pack {collection.pack} (model "
-                f"{collection.model_version}), and pack {self.info.pack} (model "
+                f"collection {collection.collection_id} was made with pack {collection.pack} "
+                f"(model {collection.model_version}), and pack {self.info.pack} (model "
                 f"{self.info.model_version}) runs now; their faces cannot be compared. Run "
                 f"pack {collection.pack} again, or index the pictures into a new collection."
             )
-        return collection
 
     async def _search(
         self,
@@ -260,9 +302,3 @@ class CollectionService:
         if lock is None:
             lock = self._locks[collection.key] = asyncio.Lock()
         return lock
-
-
-def image_id_of(image_digest: str, external_image_id: str | None) -> str:
-    """The ImageId of a picture: the same bytes under the same external id give the same one."""
-    # Neither a digest nor an external id can hold a newline.
-    return str(uuid.uuid5(_IMAGE_NAMESPACE, f"{image_digest}\n{external_image_id or ''}"))

@@ -18,9 +18,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.collection import schema
-from streamproc.collection.schema import CollectionInfo, collections, described_faces, faces
+from streamproc.collection.people import Registry
+from streamproc.collection.schema import (
+    CollectionInfo,
+    collections,
+    described_faces,
+    faces,
+    not_found,
+    people,
+)
 from streamproc.db import Database
-from streamproc.errors import CollectionExists, CollectionNotFound, FaceNotFound
+from streamproc.errors import CollectionExists, FaceNotFound
 from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
 
 _ROWS_PER_PART = 8192
@@ -46,6 +54,7 @@ class CollectionStore:
         self._database = database
         self._account_id = account_id
         self._dimension = dimension
+        self.registry = Registry(database, account_id)
 
     @classmethod
     async def open(cls, path: Path, account_id: str, dimension: int) -> Self:
@@ -85,7 +94,7 @@ class CollectionStore:
             )
         )
         if not rows:
-            raise _not_found(collection_id)
+            raise not_found(collection_id)
         return schema.collection_of(rows[0], self._account_id)
 
     async def list_collections(self, region: str, after: int, limit: int) -> list[CollectionInfo]:
@@ -99,14 +108,15 @@ class CollectionStore:
         return [schema.collection_of(row, self._account_id) for row in rows]
 
     async def delete(self, collection: CollectionInfo) -> None:
-        """The collection and its faces. Raises CollectionNotFound."""
+        """The collection, its faces and its people. Raises CollectionNotFound."""
         async with self._database.write() as connection:
+            await connection.execute(delete(people).where(people.c.collection == collection.key))
             await connection.execute(delete(faces).where(faces.c.collection == collection.key))
             gone = await connection.execute(
                 delete(collections).where(collections.c.key == collection.key)
             )
             if gone.rowcount == 0:
-                raise _not_found(collection.collection_id)
+                raise not_found(collection.collection_id)
 
     async def add(
         self,
@@ -221,7 +231,7 @@ class CollectionStore:
                     schema.vectors_of(blobs, self._dimension),
                 )
         if not found:
-            raise _not_found(collection.collection_id)
+            raise not_found(collection.collection_id)
 
     async def _rows(self, wanted: Select[Any]) -> list[Row[Any]]:
         async with self._database.read() as connection:
@@ -238,7 +248,7 @@ async def _next_generation(connection: AsyncConnection, collection: CollectionIn
         .returning(collections.c.generation)
     )
     if generation is None:
-        raise _not_found(collection.collection_id)
+        raise not_found(collection.collection_id)
     return int(generation)
 
 
@@ -273,7 +283,3 @@ def _is_same(one: BoundingBox, other: BoundingBox) -> bool:
     height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
     overlap = max(width, 0.0) * max(height, 0.0)
     return overlap > _SAME_FACE_IOU * (one.area + other.area - overlap)
-
-
-def _not_found(collection_id: str) -> CollectionNotFound:
-    return CollectionNotFound(f"The collection id: {collection_id} does not exist")

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.collection.index import VectorIndex
-from streamproc.collection.service import CollectionService, image_id_of
+from streamproc.collection.service import CollectionService
 from streamproc.db import Database
 from streamproc.errors import (
     CollectionExists,
@@ -22,6 +22,7 @@ from streamproc.errors import (
     ModelMismatch,
     PermanentFailure,
 )
+from streamproc.model.image_id import image_id_of
 from streamproc.model.processor import ProcessorSpec
 from tests.cancellation import cut_at
 from tests.collection.conftest import OpenService

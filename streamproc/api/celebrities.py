@@ -1,0 +1,61 @@
+"""Operations on people known by name: Rekognition's one, and two of our own that fill the
+registry."""
+
+from typing import Any
+
+from streamproc.api.failures import service_errors
+from streamproc.api.service import ApiServices, rekognition
+from streamproc.gateway.dispatch import RequestContext
+from streamproc.gateway.errors import InvalidParameter
+from streamproc.model.person import Celebrity
+
+
+@rekognition.operation("GetCelebrityInfo")
+async def get_celebrity_info(
+    services: ApiServices, request: dict[str, Any], context: RequestContext
+) -> dict[str, Any]:
+    with service_errors():
+        person = await services.collections.celebrity(context.region, request["Id"])
+    return _known(person)
+
+
+@rekognition.operation("PutStreamprocPeople")
+async def put_streamproc_people(
+    services: ApiServices, request: dict[str, Any], context: RequestContext
+) -> dict[str, Any]:
+    people: dict[str, Celebrity] = {}
+    for index, entry in enumerate(request["People"]):
+        person = Celebrity(
+            id=entry["Id"],
+            name=entry["Name"],
+            urls=tuple(entry.get("Urls", ())),
+            gender=entry.get("KnownGender", {}).get("Type", ""),
+        )
+        if person.id in people:
+            raise InvalidParameter(
+                f"People[{index}].Id {person.id} is that of another entry, named "
+                f"{people[person.id].name}; give each person an id of its own"
+            )
+        people[person.id] = person
+    with service_errors():
+        await services.collections.put_people(
+            context.region, request["CollectionId"], list(people.values())
+        )
+    return {}
+
+
+@rekognition.operation("ListStreamprocPeople")
+async def list_streamproc_people(
+    services: ApiServices, request: dict[str, Any], context: RequestContext
+) -> dict[str, Any]:
+    with service_errors():
+        people = await services.collections.people(context.region, request["CollectionId"])
+    return {"People": [{"Id": person.id, **_known(person)} for person in people]}
+
+
+def _known(person: Celebrity) -> dict[str, Any]:
+    return {
+        "Name": person.name,
+        "Urls": list(person.urls),
+        "KnownGender": {"Type": person.gender} if person.gender else None,
+    }
