@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from streamproc.api.face_members import face_detail, face_match, indexed_face
 from streamproc.api.failures import service_errors
 from streamproc.api.images import look
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
@@ -10,7 +9,7 @@ from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
-from streamproc.model.members import box_members
+from streamproc.model.members import box_members, face_detail, face_match, indexed_face
 
 
 @rekognition.operation("IndexFaces")

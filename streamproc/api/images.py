@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from streamproc.api.face_members import asks_for_more, compared_face, face_detail
+from streamproc.api.face_members import compared_face
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
 from streamproc.model.face import Face
-from streamproc.model.members import box_members
+from streamproc.model.members import asks_for_more, box_members, face_detail
 
 _OWNER = "api"  # all requests together take one turn beside each processor
 

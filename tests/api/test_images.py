@@ -7,6 +7,7 @@ import threading
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
 from typing import Any
@@ -17,14 +18,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image as Pillow
 
-from streamproc.api.face_members import face_detail
 from streamproc.engines.fake import FakeEngine
-from streamproc.model.face import BoundingBox, Face
+from streamproc.model.face import Face, Landmark, Rated, Traits
 from streamproc.model.media import Image
+from streamproc.model.members import ALL_LANDMARKS
 from tests.api.conftest import StartApi
 from tests.api.live_api import REGION, client_of, painted
 
 ANN, BOB, EVE = 1, 5, 9
+BY_DEFAULT = {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
 
 
 def test_detect_faces_gives_every_face_largest_first(rekognition: Any) -> None:
@@ -32,7 +34,7 @@ def test_detect_faces_gives_every_face_largest_first(rekognition: Any) -> None:
     large, small = rekognition.detect_faces(Image={"Bytes": picture})["FaceDetails"]
     assert large["BoundingBox"]["Width"] == pytest.approx(100 / 320)
     assert small["BoundingBox"]["Width"] == pytest.approx(40 / 320)
-    assert set(large) == {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
+    assert set(large) == BY_DEFAULT
     assert rekognition.detect_faces(Image={"Bytes": painted()})["FaceDetails"] == []
 
 
@@ -40,32 +42,76 @@ def test_attributes_that_no_model_measured_are_left_out(rekognition: Any) -> Non
     [face] = rekognition.detect_faces(
         Image={"Bytes": painted((ANN, 40, 40, 60))}, Attributes=["ALL"]
     )["FaceDetails"]
-    assert set(face) == {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
+    assert set(face) == BY_DEFAULT
+
+
+class Expressive(FakeEngine):
+    """Everyone is five and smiles, to who asks."""
+
+    def analyse(
+        self, images: Sequence[Image], *, attributes: bool = False, embeddings: bool = True
+    ) -> list[list[Face]]:
+        found = super().analyse(images, embeddings=embeddings)
+        return [[expressive(face) for face in faces] if attributes else faces for faces in found]
+
+
+def expressive(face: Face) -> Face:
+    marks = (Landmark(name, 0.5, 0.5) for name in ALL_LANDMARKS)
+    return replace(
+        face,
+        landmarks=tuple(marks),
+        age=5,
+        gender="Female",
+        traits=Traits(
+            smile=Rated(True, 91.5),
+            eyes_open=Rated(True, 80.0),
+            mouth_open=Rated(False, 60.0),
+            eyeglasses=Rated(False, 99.0),
+            emotions=(("HAPPY", 90.0), ("CALM", 10.0)),
+        ),
+    )
+
+
+TOLD = {
+    "AgeRange": {"Low": 0, "High": 13},
+    "Gender": {"Value": "Female"},
+    "Smile": {"Value": True, "Confidence": 91.5},
+    "EyesOpen": {"Value": True, "Confidence": 80.0},
+    "MouthOpen": {"Value": False, "Confidence": 60.0},
+    "Eyeglasses": {"Value": False, "Confidence": 99.0},
+    "Emotions": [{"Type": "HAPPY", "Confidence": 90.0}, {"Type": "CALM", "Confidence": 10.0}],
+}
 
 
 @pytest.mark.parametrize(
-    ("attributes", "members"),
+    ("attributes", "told", "landmarks"),
     [
-        ((), set()),
-        (("DEFAULT",), set()),
-        (("AGE_RANGE",), {"AgeRange"}),
-        (("DEFAULT", "GENDER"), {"Gender"}),
-        (("ALL",), {"AgeRange", "Gender"}),
+        (["DEFAULT"], set(), 5),
+        (["AGE_RANGE"], {"AgeRange"}, 5),
+        (["DEFAULT", "SMILE", "EMOTIONS"], {"Smile", "Emotions"}, 5),
+        (["BEARD", "EYES_OPEN"], {"EyesOpen"}, 5),
+        (["ALL"], set(TOLD), 30),
+        (["ALL", "SMILE"], set(TOLD), 30),
     ],
 )
 def test_attributes_are_given_where_they_are_asked_for(
-    attributes: tuple[str, ...], members: set[str]
+    start_api: StartApi, attributes: list[str], told: set[str], landmarks: int
 ) -> None:
-    face = Face(BoundingBox(0, 0, 1, 1), 99.0, age=5, gender="Female")
-    detail = face_detail(face, attributes)
-    assert set(detail) - {"BoundingBox", "Confidence", "Landmarks"} == members
-    if "AgeRange" in members:
-        assert detail["AgeRange"] == {"Low": 0, "High": 13}
-    if "Gender" in members:
-        assert detail["Gender"] == {"Value": "Female"}
+    client = client_of(start_api(Expressive()))
+    picture = {"Bytes": painted((ANN, 40, 40, 60))}
+    [face] = client.detect_faces(Image=picture, Attributes=attributes)["FaceDetails"]
+    client.create_collection(CollectionId="team")
+    indexed = client.index_faces(
+        CollectionId="team", Image=picture, DetectionAttributes=attributes, QualityFilter="NONE"
+    )
+    for detail in (face, indexed["FaceRecords"][0]["FaceDetail"]):
+        assert {name: detail[name] for name in set(detail) - BY_DEFAULT} == {
+            name: TOLD[name] for name in told
+        }
+        assert [mark["Type"] for mark in detail["Landmarks"]] == list(ALL_LANDMARKS[:landmarks])
 
 
-def test_the_engine_is_asked_for_age_and_gender_only_where_they_are_wanted(
+def test_the_engine_is_asked_for_attributes_only_where_they_are_wanted(
     start_api: StartApi,
 ) -> None:
     class Asked(FakeEngine):
@@ -79,7 +125,7 @@ def test_the_engine_is_asked_for_age_and_gender_only_where_they_are_wanted(
     client = client_of(start_api(Asked()))
     client.create_collection(CollectionId="team")
     picture = {"Bytes": painted((ANN, 40, 40, 60))}
-    for wanted in (["DEFAULT"], ["EYEGLASSES"], ["AGE_RANGE"], ["GENDER"], ["ALL"]):
+    for wanted in (["DEFAULT"], ["BEARD"], ["AGE_RANGE"], ["SMILE"], ["ALL"]):
         client.detect_faces(Image=picture, Attributes=wanted)
         client.index_faces(CollectionId="team", Image=picture, DetectionAttributes=wanted)
     assert asked == [False] * 4 + [True] * 6
