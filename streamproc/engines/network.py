@@ -8,17 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from streamproc.engines.models import find_model, remedy, require_model
-from streamproc.engines.runtime import (
-    inference_threads,
-    quiet_fallback,
-    require_in_use,
-    require_providers,
-    session_options,
-)
+from streamproc.engines.runtime import open_session
 from streamproc.errors import EngineError
 
 Floats = NDArray[np.float32]
@@ -36,22 +29,13 @@ class Network:
         Raises EngineError, with the remedy, if the file is missing, not the registry's, or
         does not run.
         """
-        require_providers(providers)
-        path = require_model(name, models_dir)
+        path, mending = require_model(name, models_dir), remedy(find_model(name), models_dir)
+        self._session = open_session(path, providers, threads, mending)
+        self._input = self._session.get_inputs()[0].name
         try:
-            with quiet_fallback():
-                self._session = onnxruntime.InferenceSession(
-                    str(path),
-                    session_options(inference_threads(threads)),
-                    providers=list(providers),
-                )
-            self._input = self._session.get_inputs()[0].name
             self.run(np.zeros(shape, np.float32))
         except Exception as error:  # ONNX Runtime's own classes share no base but this
-            raise EngineError(
-                f"model {name} does not run: {error}; {remedy(find_model(name), models_dir)}"
-            ) from None
-        require_in_use([self._session], providers)
+            raise EngineError(f"model {name} does not run: {error}; {mending}") from None
 
     def run(self, batch: Floats) -> list[Floats]:
         """All outputs, in the order of the file."""

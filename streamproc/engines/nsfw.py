@@ -6,22 +6,14 @@ Safe to call from several threads: ONNX sessions allow it, and nothing else is k
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from streamproc.engines.models import find_model, remedy, sha256_of
 from streamproc.engines.packs import model_version
-from streamproc.engines.runtime import (
-    inference_threads,
-    quiet_fallback,
-    require_in_use,
-    require_providers,
-    session_options,
-)
+from streamproc.engines.runtime import open_session
 from streamproc.errors import EngineError
 from streamproc.model.media import Image
 
@@ -41,8 +33,7 @@ class NsfwClassifier:
 
         Raises EngineError, with the remedy, if the file is no such network or does not run.
         """
-        require_providers(providers)
-        self._session = _load(path, providers, threads)
+        self._session = open_session(path, providers, threads, _remedy(path))
         self._input = self._session.get_inputs()[0].name
         self._rehearse(path)
         self.version = model_version(sha256_of(path))
@@ -75,18 +66,6 @@ def network_input(image: Image) -> NDArray[np.float32]:
         image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
     return np.ascontiguousarray(square[None, :, :, ::-1], dtype=np.float32) / np.float32(255)
-
-
-def _load(path: Path, providers: Sequence[str], threads: int) -> Any:
-    try:
-        with quiet_fallback():
-            session = onnxruntime.InferenceSession(
-                str(path), session_options(inference_threads(threads)), providers=list(providers)
-            )
-    except Exception as error:  # a damaged file raises whatever its reader raises
-        raise EngineError(f"{path} cannot be loaded: {error}; {_remedy(path)}") from None
-    require_in_use([session], providers)
-    return session
 
 
 def _remedy(path: Path) -> str:

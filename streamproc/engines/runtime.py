@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import onnxruntime
 
@@ -49,6 +50,26 @@ def require_in_use(sessions: Iterable[onnxruntime.InferenceSession], wanted: Seq
                 f"ONNX Runtime could not start {missing} and took {', '.join(taken)} instead; "
                 f"{_remedy(missing)}"
             )
+
+
+def open_session(
+    path: Path, providers: Sequence[str], threads: int, remedy: str
+) -> onnxruntime.InferenceSession:
+    """A session that this many threads call at once; 0 means one per core.
+
+    Raises EngineError, ending in the remedy, if the file cannot be loaded, and one of its own
+    if a provider cannot be had.
+    """
+    require_providers(providers)
+    try:
+        with quiet_fallback():
+            session = onnxruntime.InferenceSession(
+                str(path), session_options(inference_threads(threads)), providers=list(providers)
+            )
+    except Exception as error:  # a damaged file raises whatever its reader raises
+        raise EngineError(f"{path} cannot be loaded: {error}; {remedy}") from None
+    require_in_use([session], providers)
+    return session
 
 
 def quiet_fallback() -> warnings.catch_warnings:
