@@ -1,8 +1,8 @@
-"""An Image member of a request, as a picture: from its bytes or from S3.
+"""An Image member of a request, as a picture: from its bytes or from a bucket.
 
 An object's bytes are bounded while they are read, pictures are decoded on a thread, and few
 are open at once: decoded, a file of kilobytes may be hundreds of megabytes. Knows nothing of
-faces.
+faces, nor of where buckets are.
 """
 
 import asyncio
@@ -12,11 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientPayloadError
-from botocore.exceptions import BotoCoreError, ClientError
-
 from streamproc import errors
-from streamproc.aws import AwsClients
 from streamproc.collection.images import ImageLimits, ImageTooSmall, decode_image
 from streamproc.gateway.errors import (
     ImageTooLarge,
@@ -25,13 +21,12 @@ from streamproc.gateway.errors import (
     InvalidS3Object,
 )
 from streamproc.model.media import Image
+from streamproc.model.video import ObjectRef
+from streamproc.objects.store import ObjectStore
 from streamproc.settings import FacesConfig
 
 _INLINE_BYTES_MAX = 5 * 1024 * 1024  # Rekognition's limit of Image.Bytes
 _OPEN_AT_ONCE = 8
-_CHUNK_BYTES = 64 * 1024
-# A caller waits for the answer, so what cannot be reached is soon said.
-_CLIENT: dict[str, Any] = {"connect_timeout": 5, "retries": {"mode": "standard", "max_attempts": 2}}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +38,10 @@ class Picture:
 class PictureSource:
     """Loads pictures for every operation that takes an Image."""
 
-    def __init__(self, config: FacesConfig, clients: AwsClients) -> None:
+    def __init__(self, config: FacesConfig, objects: ObjectStore) -> None:
         self._bytes_max = config.image_bytes_max
         self._limits = ImageLimits(config.image_pixels_max, config.image_side_min)
-        self._clients = clients
+        self._objects = objects
         self._opening = asyncio.Semaphore(_OPEN_AT_ONCE)
 
     @asynccontextmanager
@@ -85,39 +80,21 @@ class PictureSource:
         missing = [name for name in ("Bucket", "Name") if name not in s3_object]
         if missing:
             raise InvalidParameter(f"{member}.{missing[0]} is missing")
-        if not self._clients.is_enabled("s3"):
-            raise InvalidS3Object(
-                f"{member} cannot be read: no S3 is configured. Set endpoints.s3 to aws or to "
-                "the URL of an S3 endpoint, or send the picture as Bytes."
-            )
-        key = {"Bucket": s3_object["Bucket"], "Key": s3_object["Name"]}
-        if "Version" in s3_object:
-            key["VersionId"] = s3_object["Version"]
-        where = f"{member} s3://{key['Bucket']}/{key['Key']}"
+        ref = ObjectRef(s3_object["Bucket"], s3_object["Name"], s3_object.get("Version", ""))
         try:
-            async with self._clients.open("s3", region, **_CLIENT) as s3:
-                answer = await s3.get_object(**key)
-                async with answer["Body"] as body:
-                    data = bytearray()
-                    _bounded(answer.get("ContentLength", 0), self._bytes_max, where)
-                    async for chunk in body.iter_chunks(_CHUNK_BYTES):
-                        data += chunk
-                        _bounded(len(data), self._bytes_max, where)
-        except (ClientError, BotoCoreError, ClientPayloadError) as error:
+            return await self._objects.read(ref, region, self._bytes_max)
+        except errors.ObjectTooLarge as error:
+            raise ImageTooLarge(f"Image size is too large. {member}: {error}") from None
+        except errors.ObjectUnavailable as error:
             raise InvalidS3Object(
                 "Unable to get object metadata from S3. Check object key, region and/or access "
-                f"permissions. {where}: {error}"
+                f"permissions. {member}: {error}"
             ) from None
-        return bytes(data)
 
 
 def _within(data: bytes, bytes_max: int, what: str) -> bytes:
-    _bounded(len(data), bytes_max, what)
-    return data
-
-
-def _bounded(size: int, bytes_max: int, what: str) -> None:
-    if size > bytes_max:
+    if len(data) > bytes_max:
         raise ImageTooLarge(
-            f"Image size is too large. {what} has {size} bytes; the most is {bytes_max}"
+            f"Image size is too large. {what} has {len(data)} bytes; the most is {bytes_max}"
         )
+    return data

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import av
-import numpy as np
 
+from streamproc.decode.pixels import to_bgr
 from streamproc.decode.track import VideoTrack, first_video_track
 from streamproc.model.media import (
     Fragment,
@@ -44,9 +44,7 @@ class Picture:
 
     def image(self) -> Image:
         """Convert to BGR. Costs about 0.3 ms at 960x720: ask only for what will be analysed."""
-        # One thread: swscale would otherwise start one per core for every picture.
-        bgr = self._frame.reformat(format="bgr24", threads=1).to_ndarray()
-        return np.ascontiguousarray(bgr, dtype=np.uint8)
+        return to_bgr(self._frame)
 
 
 class VideoDecoder:

@@ -27,6 +27,7 @@ from streamproc.gateway.app import build_app
 from streamproc.model.face import Face
 from streamproc.model.media import Image
 from streamproc.model.processor import ProcessorKey
+from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor, UnknownProcessor
 
 ACCOUNT = "123456789012"
@@ -83,12 +84,15 @@ async def _serve(
         folder / "collections.sqlite", engine.info, engine.similarity, engine.cosine, ACCOUNT, clock
     )
     tags = await TagStore.open(folder / "tags.sqlite", config.processors.tags_max)
+    objects = ObjectStore(config.buckets.root, AwsClients(config.endpoints, config.aws, ""))
     services = ApiServices(
         supervisor=cast("Supervisor", OneProcessor()),
         collections=collections,
         scheduler=DirectAnalyser(engine),
         tags=tags,
-        images=PictureSource(config.faces, AwsClients(config.endpoints, config.aws, "")),
+        images=PictureSource(config.faces, objects),
+        objects=objects,
+        jobs=cast("Any", None),  # tested with a whole daemon around it
         config=config,
     )
     app = build_app(
