@@ -16,6 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from streamproc.cli.demo_video import ENROLLED, STRANGERS, Person, present_at, scene
+from streamproc.cli.drawing import GREEN, ORANGE, WHITE, draw_box, draw_text
 from streamproc.model.media import Image
 
 # A face belongs to the person whose centre is within this share of the frame's width.
@@ -132,19 +133,13 @@ class Report:
 
     def _tile(self, time_s: float) -> Image:
         picture = scene(time_s)
-        height, width = picture.shape[:2]
         for sighting in self.sightings:
             if sighting.time_s != time_s:
                 continue
             known = sighting.name is not None
-            colour = (80, 200, 80) if known else (60, 140, 240)
-            left, top = int(sighting.box["Left"] * width), int(sighting.box["Top"] * height)
-            right = left + int(sighting.box["Width"] * width)
-            bottom = top + int(sighting.box["Height"] * height)
             label = f"{sighting.name} {sighting.similarity:.1f}" if known else "stranger"
-            cv2.rectangle(picture, (left, top), (right, bottom), colour, 2)
-            _label(picture, label, (left, top - 8), colour)
-        _label(picture, f"{time_s:.2f} s", (12, height - 14), (255, 255, 255))
+            draw_box(picture, sighting.box, label, GREEN if known else ORANGE)
+        draw_text(picture, f"{time_s:.2f} s", (12, picture.shape[0] - 14), WHITE)
         return picture
 
     def _by_person(self) -> dict[str, list[Sighting]]:
@@ -182,12 +177,3 @@ def _sighting(time_s: float, face: dict[str, Any]) -> Sighting:
         best["Similarity"] if best else None,
         person,
     )
-
-
-def _label(picture: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """Black on a plate of the colour, so that it can be read on anything."""
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.55
-    (width, height), _ = cv2.getTextSize(text, font, scale, 1)
-    x, y = at
-    cv2.rectangle(picture, (x - 1, y - height - 7), (x + width + 8, y + 7), colour, -1)
-    cv2.putText(picture, text, (x + 4, y), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
