@@ -21,12 +21,18 @@ from streamproc.clock import SystemClock
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.data_folder import announced, locked_folder
+from streamproc.engines.base import FaceEngine
+from streamproc.engines.detailed import DetailedEngine
+from streamproc.engines.face_attributes import FaceAttributes
 from streamproc.engines.load import load_engine
 from streamproc.engines.scheduler import Scheduler
-from streamproc.errors import StreamprocError
+from streamproc.errors import EngineError, StreamprocError
 from streamproc.gateway.app import build_app
+from streamproc.job_world import StoredVideoWorld
+from streamproc.jobs.runner import JobRunner
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
+from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor
 from streamproc.settings import ServerConfig
 from streamproc.world import KinesisWorld
@@ -59,10 +65,11 @@ async def serving(config: Config) -> AsyncIterator[str]:
         stack.callback(listener.close)
         local_url, public_url = _urls(config.server, listener)
 
-        engine = await asyncio.to_thread(load_engine, config.engine)
+        engine = await asyncio.to_thread(_load_engine, config)
         scheduler = Scheduler(engine, threads=config.engine.threads)
         stack.push_async_callback(scheduler.aclose)
         clients = AwsClients(config.endpoints, config.aws, local_url)
+        objects = ObjectStore(config.buckets.root, clients)
         collections = await CollectionService.open(
             folder / "collections.db",
             engine.info,
@@ -83,6 +90,15 @@ async def serving(config: Config) -> AsyncIterator[str]:
             folder / "video", config.video, account_id, clock, public_url=public_url
         )
         stack.push_async_callback(video.aclose)
+        scratch = folder / "scratch"
+        jobs = await JobRunner.open(
+            folder / "jobs.db",
+            StoredVideoWorld(config, clients, objects, collections, engine, scheduler, scratch),
+            config.jobs,
+            scratch,
+            clock,
+        )
+        stack.push_async_callback(jobs.aclose)
         world = KinesisWorld(config, clients, collections, scheduler, clock)
         supervisor = await Supervisor.open(
             folder / "processors.db", world, config.processors, config.sink, clock
@@ -97,7 +113,9 @@ async def serving(config: Config) -> AsyncIterator[str]:
                         collections=collections,
                         scheduler=scheduler,
                         tags=tags,
-                        images=PictureSource(config.faces, clients),
+                        images=PictureSource(config.faces, objects),
+                        objects=objects,
+                        jobs=jobs,
                         config=config,
                     )
                 ),
@@ -116,7 +134,9 @@ async def serving(config: Config) -> AsyncIterator[str]:
         await web.SockSite(runner, listener).start()
         # Last in, first out: processors drain while the streams they use still answer.
         stack.push_async_callback(supervisor.drain)
+        stack.push_async_callback(jobs.drain)
         await supervisor.resume_all()
+        await jobs.resume()
 
         stack.enter_context(announced(folder, public_url))
         info = engine.info
@@ -126,6 +146,19 @@ async def serving(config: Config) -> AsyncIterator[str]:
             info.licence, folder,
         )  # fmt: skip
         yield public_url
+
+
+def _load_engine(config: Config) -> FaceEngine:
+    """The engine, with the attribute models that are installed. A damaged one is reported, and
+    keeps nobody from watching cameras."""
+    engine = load_engine(config.engine)
+    models_dir, providers = config.analysis.models_dir, config.engine.providers
+    try:
+        attributes = FaceAttributes(models_dir, providers, config.engine.threads)
+    except EngineError as error:
+        log.error("face attributes are off: %s", error)
+        return engine
+    return DetailedEngine(engine, attributes)
 
 
 def _listen(server: ServerConfig) -> socket.socket:

@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"kvs", "decode", "engines", "collection", "sink", "gateway", "objects"}),
     frozenset({"processor", "jobs"}),
     frozenset({"api", "local"}),
-    frozenset({"cli", "daemon", "world", "data_folder", "logs", "__main__"}),
+    frozenset({"cli", "daemon", "world", "job_world", "data_folder", "logs", "__main__"}),
 )
 # Within layers 2, 3 and 4 siblings do not know each other.
 STRANGERS = (2, 3, 4)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.api import rekognition
+from streamproc.api.own_model import OWN
 from streamproc.gateway.dispatch import Service
 from streamproc.local import kinesis_data, kinesis_video
 
@@ -24,7 +25,14 @@ def test_the_table_of_operations_is_what_the_gateway_serves() -> None:
         row = re.search(rf"^\| {name} \| (.*) \|$", README, re.MULTILINE)
         assert row, f"README.md has no row for {name}"
         served = {operation for service in services for operation in service.operations}
+        served -= OWN["operations"].keys()
         assert row.group(1).split(", ") == sorted(served)
+
+
+def test_the_operations_of_our_own_are_told() -> None:
+    row = re.search(r"^\| of our own, for the command line \| (.*) \|$", README, re.MULTILINE)
+    assert row
+    assert row.group(1).split(", ") == sorted(OWN["operations"])
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -48,6 +48,10 @@ class ExpiredNextToken(ServiceError):
     code = "ExpiredNextTokenException"
 
 
+class IdempotentParameterMismatch(ServiceError):
+    code = "IdempotentParameterMismatchException"
+
+
 class ImageTooLarge(ServiceError):
     code = "ImageTooLargeException"
 
@@ -103,6 +107,10 @@ class TagsPerResourceExceededLimit(ServiceError):
 
 class VersionMismatch(ServiceError):
     code = "VersionMismatchException"
+
+
+class VideoTooLarge(ServiceError):
+    code = "VideoTooLargeException"
 
 
 # --- what the gateway itself raises; every AWS service shares these ----------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -241,6 +242,28 @@ def test_an_s3_object_without_s3_names_the_setting(rekognition: Any) -> None:
         rekognition.exceptions.InvalidS3ObjectException, match=r"Set endpoints\.s3 to aws"
     ):
         rekognition.detect_faces(Image={"S3Object": {"Bucket": "photos", "Name": "ann.png"}})
+
+
+def test_pictures_are_read_from_the_folder_that_stands_for_a_bucket(
+    start_api: StartApi, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "ann.png").write_bytes(painted((ANN, 40, 40, 60)))
+    client = client_of(
+        start_api(buckets={"photos": tmp_path / "photos"}, faces={"image_bytes_max": 2000})
+    )
+    there = {"Bucket": "photos", "Name": "ann.png"}
+    assert len(client.detect_faces(Image={"S3Object": there})["FaceDetails"]) == 1
+    (tmp_path / "secret.png").write_bytes(painted())
+    for name in ("bob.png", "../secret.png"):
+        with pytest.raises(
+            client.exceptions.InvalidS3ObjectException,
+            match=rf"Image\.S3Object: s3://photos/{name}",
+        ):
+            client.detect_faces(Image={"S3Object": {"Bucket": "photos", "Name": name}})
+    (tmp_path / "photos" / "ann.png").write_bytes(bytes(2001))
+    with pytest.raises(client.exceptions.ImageTooLargeException, match="the most is 2000"):
+        client.detect_faces(Image={"S3Object": there})
 
 
 @pytest.fixture(scope="module")

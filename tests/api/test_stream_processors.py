@@ -100,6 +100,8 @@ async def start_api(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Api
                 scheduler=cast("Any", None),
                 tags=tags,
                 images=cast("Any", None),
+                objects=cast("Any", None),
+                jobs=cast("Any", None),
                 config=config,
             )
             app = build_app(

@@ -162,15 +162,15 @@ _RED_HAIRED = (669, 702, 724, 725, 684, 645, 631, 622, 614, 596, 563, 536, 523, 
                446, 441, 447, 425, 373)  # fmt: skip
 _IN_BLUE = (914, 909, 931, 968, 982, 979, 973, 988, 1006, 983, 946, 918, 910, 908, 878, 840, 806,
             794, 782, 762, 738)  # fmt: skip
-_TRUTH = {"red-haired": _RED_HAIRED, "in blue": _IN_BLUE}
+TRUTH = {"red-haired": _RED_HAIRED, "in blue": _IN_BLUE}
 _NEAR = 25 / 1920  # nobody else's face begins this near
-_PEOPLE = 11
+PEOPLE = 11
 ENROLLED_AT = 4  # the frame at 0.8 s
 
 
 def shown(step: int, left: float) -> str | None:
     """Who it is by eye; None for everybody but the two."""
-    for name, lefts in _TRUTH.items():
+    for name, lefts in TRUTH.items():
         if abs(lefts[step] / 1920 - left) < _NEAR:
             return name
     return None
@@ -227,7 +227,7 @@ async def test_two_of_a_crowd_are_found_in_every_frame_and_nobody_else_is_named(
             enrolled[name] = one
             external_id = name.replace(" ", "-")
             await collections.add_faces(REGION, "team", f"digest of {name}", external_id, [one])
-    assert set(enrolled) == set(_TRUTH)
+    assert set(enrolled) == set(TRUTH)
 
     wanted = spec(JobKind.FACE_SEARCH, CollectionId="team", FaceMatchThreshold=80.0)
     analysis = FaceSearch(wanted, SeenVision(crowd, crowd_faces), collections, 5.0, mbf.cosine)
@@ -235,8 +235,8 @@ async def test_two_of_a_crowd_are_found_in_every_frame_and_nobody_else_is_named(
 
     step_of = {frame.timestamp_ms: step for step, frame in enumerate(crowd)}
     assert len(step_of) == 21
-    indexes: dict[str, set[int]] = {name: set() for name in _TRUTH}
-    found = dict.fromkeys(_TRUTH, 0)
+    indexes: dict[str, set[int]] = {name: set() for name in TRUTH}
+    found = dict.fromkeys(TRUTH, 0)
     for timestamp_ms, body, _ in listed:
         person = body["Person"]
         truth = shown(step_of[timestamp_ms], person["Face"]["BoundingBox"]["Left"])
@@ -247,12 +247,12 @@ async def test_two_of_a_crowd_are_found_in_every_frame_and_nobody_else_is_named(
             found[truth] += 1
     plain = dict(_found_face_by_face(mbf, enrolled, crowd_faces))
     people = {body["Person"]["Index"] for _, body, _ in listed}
-    print(f"\n{len(people)} people of {_PEOPLE}; found {found}, face by face {plain}")
+    print(f"\n{len(people)} people of {PEOPLE}; found {found}, face by face {plain}")
     assert all(len(ours) == 1 for ours in indexes.values())
-    assert found == dict.fromkeys(_TRUTH, 21)
+    assert found == dict.fromkeys(TRUTH, 21)
     assert all(found[name] >= count for name, count in plain.items())
     # By eye 11; a detector on another machine may see one small profile less, or tear one.
-    assert abs(len(people) - _PEOPLE) <= 1
+    assert abs(len(people) - PEOPLE) <= 1
     assert people == set(range(len(people)))
 
 

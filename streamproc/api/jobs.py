@@ -1,0 +1,240 @@
+"""Stored video: the twelve Start and Get operations, which differ in little more than names.
+
+A job is checked here as far as the caller waits for it (members, object, size, collection,
+topic); what it finds is jobs/' business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamproc.api.failures import service_errors
+from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
+from streamproc.api.service import ApiServices, rekognition
+from streamproc.errors import ObjectUnavailable, TokenMismatch, TooManyJobs, UnknownJob
+from streamproc.gateway.dispatch import Handler, RequestContext
+from streamproc.gateway.errors import (
+    IdempotentParameterMismatch,
+    InvalidParameter,
+    InvalidS3Object,
+    LimitExceeded,
+    ResourceNotFound,
+    VideoTooLarge,
+)
+from streamproc.model.arn import Arn
+from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobView
+from streamproc.model.video import ObjectRef, VideoMetadata
+
+_MIN_CONFIDENCE = 50.0  # Rekognition's default for labels and moderation
+_PAGE_MAX = 1000  # a larger MaxResults counts as this, as at Rekognition
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """How a Get operation shows what its jobs found."""
+
+    member: str  # the list of the answer
+    sort: str = ""  # the value of SortBy beside TIMESTAMP; "" where there is no SortBy
+    version: str = ""  # the member with the model's version
+    aggregates: bool = False
+
+
+_RESULTS = {
+    JobKind.FACE_DETECTION: _Results("Faces"),
+    JobKind.FACE_SEARCH: _Results("Persons", sort="INDEX"),
+    JobKind.PERSON_TRACKING: _Results("Persons", sort="INDEX"),
+    JobKind.LABEL_DETECTION: _Results(
+        "Labels", sort="NAME", version="LabelModelVersion", aggregates=True
+    ),
+    JobKind.CONTENT_MODERATION: _Results(
+        "ModerationLabels", sort="NAME", version="ModerationModelVersion", aggregates=True
+    ),
+    JobKind.CELEBRITY_RECOGNITION: _Results("Celebrities", sort="ID"),
+}
+
+
+async def _parameters(
+    services: ApiServices, kind: JobKind, request: dict[str, Any], context: RequestContext
+) -> dict[str, Any]:
+    """The members that only this kind of job has, defaults filled in.
+
+    Raises ResourceNotFound if they name a collection that is not there.
+    """
+    match kind:
+        case JobKind.FACE_DETECTION:
+            return {"FaceAttributes": request.get("FaceAttributes", "DEFAULT")}
+        case JobKind.FACE_SEARCH:
+            with service_errors():
+                await services.collections.describe(context.region, request["CollectionId"])
+            default = services.config.faces.search_threshold
+            return {
+                "CollectionId": request["CollectionId"],
+                "FaceMatchThreshold": request.get("FaceMatchThreshold", default),
+            }
+        case JobKind.LABEL_DETECTION:
+            return {
+                "MinConfidence": request.get("MinConfidence", _MIN_CONFIDENCE),
+                "Settings": request.get("Settings", {}),
+            }
+        case JobKind.CONTENT_MODERATION:
+            return {"MinConfidence": request.get("MinConfidence", _MIN_CONFIDENCE)}
+        case JobKind.PERSON_TRACKING | JobKind.CELEBRITY_RECOGNITION:
+            return {}
+
+
+def _start(kind: JobKind) -> Handler[ApiServices]:
+    async def start(
+        services: ApiServices, request: dict[str, Any], context: RequestContext
+    ) -> dict[str, Any]:
+        token = request.get("ClientRequestToken")
+        video = _object(request["Video"])
+        topic_arn, role_arn = _channel(services, request, context)
+        spec = JobSpec(
+            region=context.region,
+            kind=kind,
+            video=video,
+            parameters=await _parameters(services, kind, request, context),
+            job_tag=request.get("JobTag", ""),
+            topic_arn=topic_arn,
+            role_arn=role_arn,
+        )
+        try:
+            # A repeated call gets its job whatever has become of the video since.
+            known = await services.jobs.find(spec, token) if token is not None else None
+            if known is None:
+                await _check_video(services, video, context.region)
+                known = await services.jobs.start(spec, token)
+        except TokenMismatch:
+            raise IdempotentParameterMismatch(
+                f"The ClientRequestToken: {token} you have supplied is already in use, with "
+                "other parameters. Give another token for another job."
+            ) from None
+        except TooManyJobs as error:
+            raise LimitExceeded(
+                f"{error.open_count} open Jobs for User arn:aws:iam::{context.account_id}:root "
+                f"Maximum limit: {error.open_max} (jobs.open_max). Try again when one has ended."
+            ) from None
+        return {"JobId": known}
+
+    return start
+
+
+def _get(kind: JobKind) -> Handler[ApiServices]:
+    results = _RESULTS[kind]
+
+    async def get(
+        services: ApiServices, request: dict[str, Any], context: RequestContext
+    ) -> dict[str, Any]:
+        job_id = request["JobId"]
+        try:
+            job = await services.jobs.get(context.region, job_id, kind)
+        except UnknownJob:
+            raise ResourceNotFound(
+                f"JobId {job_id} is no {kind} job of this region, or its results have expired. "
+                "Give the JobId to the Get operation of the Start operation that returned it."
+            ) from None
+        sort = request.get("SortBy", "TIMESTAMP")
+        aggregation = Aggregation(request.get("AggregateBy", Aggregation.TIMESTAMPS))
+        limit = min(request.get("MaxResults", PAGE_DEFAULT), _PAGE_MAX)
+        question = f"Get{kind} {job_id} {sort} {aggregation}"
+        token = request.get("NextToken")
+        offset = decode_token(question, token) if token is not None else 0
+        found: list[dict[str, Any]] = []
+        if job.status is JobStatus.SUCCEEDED:
+            found = await services.jobs.page(
+                job_id, aggregation, by_key=sort == results.sort, offset=offset, limit=limit + 1
+            )
+        answer = _described(job) | {
+            results.member: found[:limit],
+            "NextToken": encode_token(question, offset + limit) if len(found) > limit else None,
+        }
+        if results.version:
+            answer[results.version] = job.model_version or None
+        if results.aggregates:
+            answer["GetRequestMetadata"] = {"SortBy": sort, "AggregateBy": aggregation.value}
+        return answer
+
+    return get
+
+
+for _kind in JobKind:
+    rekognition.operation(f"Start{_kind}")(_start(_kind))
+    rekognition.operation(f"Get{_kind}")(_get(_kind))
+
+
+def video_members(video: ObjectRef) -> dict[str, Any]:
+    """The Video member, as the job was started with it."""
+    members = {"Bucket": video.bucket, "Name": video.name, "Version": video.version or None}
+    return {"S3Object": members}
+
+
+def _object(video: Mapping[str, Any]) -> ObjectRef:
+    given = video.get("S3Object", {})
+    for member in ("Bucket", "Name"):
+        if member not in given:
+            raise InvalidParameter(
+                f"Request has invalid parameters. Video.S3Object.{member} is missing"
+            )
+    return ObjectRef(given["Bucket"], given["Name"], given.get("Version", ""))
+
+
+def _channel(
+    services: ApiServices, request: dict[str, Any], context: RequestContext
+) -> tuple[str, str]:
+    """(topic, role), both "" where nobody wants to be told."""
+    channel = request.get("NotificationChannel")
+    if channel is None:
+        return "", ""
+    topic_arn = channel["SNSTopicArn"]
+    member = "Request has invalid parameters. NotificationChannel.SNSTopicArn"
+    if services.config.endpoints.sns == "off":
+        raise InvalidParameter(
+            f"{member} {topic_arn} cannot be told: no SNS is configured. Set endpoints.sns to "
+            "aws or to the URL of an SNS endpoint, or leave NotificationChannel out."
+        )
+    region = Arn.parse(topic_arn).region
+    if region != context.region:
+        raise InvalidParameter(
+            f"{member} {topic_arn} is in region {region or '(none)'}; a topic has to be in the "
+            f"region of the job, {context.region}"
+        )
+    return topic_arn, channel["RoleArn"]
+
+
+async def _check_video(services: ApiServices, video: ObjectRef, region: str) -> None:
+    try:
+        described = await services.objects.describe(video, region)
+    except ObjectUnavailable as error:
+        raise InvalidS3Object(
+            "Unable to get object metadata from S3. Check object key, region and/or access "
+            f"permissions. Video.S3Object: {error}"
+        ) from None
+    limit = services.config.jobs.video_bytes_max
+    if described.size_bytes > limit:
+        raise VideoTooLarge(
+            f"Video size in bytes: {described.size_bytes} is more than the maximum limit of: "
+            f"{limit} bytes (jobs.video_bytes_max)."
+        )
+
+
+def _described(job: JobView) -> dict[str, Any]:
+    return {
+        "JobId": job.id,
+        "JobStatus": job.status.value,
+        "StatusMessage": job.message or None,
+        "Video": video_members(job.spec.video),
+        "JobTag": job.spec.job_tag or None,
+        "VideoMetadata": None if job.metadata is None else _metadata(job.metadata),
+    }
+
+
+def _metadata(metadata: VideoMetadata) -> dict[str, Any]:
+    return {
+        "Codec": metadata.codec,
+        "DurationMillis": metadata.duration_ms,
+        "Format": metadata.format,
+        "FrameRate": metadata.frame_rate,
+        "FrameHeight": metadata.frame_height,
+        "FrameWidth": metadata.frame_width,
+        "ColorRange": metadata.color_range or None,
+    }
