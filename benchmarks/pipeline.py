@@ -133,11 +133,11 @@ def delay_s(record: Any) -> float:
     return float(record["ApproximateArrivalTimestamp"].timestamp() - shown)
 
 
-def plain_loop(clip: Path, pack: Path, fps: float, threads: int) -> dict[str, float]:
+def plain_loop(clip: Path, pack: Path, fps: float, threads: int, *options: str) -> dict[str, Any]:
     script = Path(__file__).with_name("plain_loop.py")
     done = subprocess.run(
         [sys.executable, str(script), str(clip), str(pack), "--fps", str(fps),
-         "--threads", str(threads)],
+         "--threads", str(threads), *options],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -1,6 +1,7 @@
 """The loop everyone writes: decode, FaceAnalysis.get on each sampled frame, flat search.
 
-The baseline of pipeline.py, run in a process of its own. Prints one JSON object.
+The baseline of pipeline.py and stored_video.py, run in a process of its own. Prints one JSON
+object.
 """
 
 import argparse
@@ -10,10 +11,12 @@ import time
 from pathlib import Path
 
 import av
+import cv2
 import faiss
 import numpy as np
 import onnxruntime
 from insightface.app import FaceAnalysis
+from numpy.typing import NDArray
 
 
 def main() -> None:
@@ -22,6 +25,8 @@ def main() -> None:
     parser.add_argument("pack", type=Path)
     parser.add_argument("--fps", type=float, default=5.0)
     parser.add_argument("--threads", type=int, default=0, help="of ONNX Runtime; 0: its default")
+    parser.add_argument("--enrol", type=Path, nargs="*", default=[], help="pictures of a face")
+    parser.add_argument("--cosine", type=float, default=1.0, help="from which on a face is named")
     arguments = parser.parse_args()
 
     options = onnxruntime.SessionOptions()
@@ -32,9 +37,13 @@ def main() -> None:
     app.prepare(ctx_id=-1)
     app.get(np.zeros((720, 1280, 3), np.uint8))
     index = faiss.IndexFlatIP(app.models["recognition"].output_shape[-1])
-    index.add(np.eye(60, index.d, dtype=np.float32))
+    if arguments.enrol:
+        index.add(np.stack([_largest(app, picture) for picture in arguments.enrol]))
+    else:
+        index.add(np.eye(60, index.d, dtype=np.float32))
 
     slot, sampled, faces, last_s = None, 0, 0, 0.0
+    named = [0] * len(arguments.enrol)
     before, wall = time.process_time(), time.monotonic()
     with av.open(arguments.clip) as container:
         for frame in container.decode(video=0):
@@ -43,8 +52,10 @@ def main() -> None:
                 continue
             slot, sampled = current, sampled + 1
             for face in app.get(frame.to_ndarray(format="bgr24")):
-                index.search(face.normed_embedding[None], 5)
+                cosines, who = index.search(face.normed_embedding[None], 1)
                 faces += 1
+                if arguments.enrol and cosines[0, 0] >= arguments.cosine:
+                    named[who[0, 0]] += 1
     print(
         json.dumps(
             {
@@ -53,9 +64,16 @@ def main() -> None:
                 "video_s": last_s,
                 "sampled": sampled,
                 "faces": faces,
+                "named": named,
             }
         )
     )
+
+
+def _largest(app: FaceAnalysis, picture: Path) -> NDArray[np.float32]:
+    faces = app.get(cv2.imread(str(picture)))
+    faces.sort(key=lambda face: face.bbox[2] - face.bbox[0])
+    return np.asarray(faces[-1].normed_embedding, np.float32)
 
 
 if __name__ == "__main__":
