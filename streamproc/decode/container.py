@@ -17,6 +17,7 @@ import av
 import av.logging
 from av.stream import Disposition
 
+from streamproc.decode.mp4_claims import check_claims
 from streamproc.errors import MediaError, UnsupportedCodec
 from streamproc.mkv.fragments import FragmentParser
 from streamproc.model.media import FragmentStarted, TrackKind
@@ -39,6 +40,7 @@ _READS = "MP4, QuickTime, Matroska, WebM, AVI, MPEG-TS, FLV, ASF, Ogg and some m
 _OPTIONS = {
     "format_whitelist": _CONTAINERS,
     "protocol_whitelist": "file",
+    "enable_drefs": "0",  # tracks of MP4 that lie in another file
     "max_pixels": str(PIXELS_MAX),
 }
 _HEAD_BYTES = 64 * 1024
@@ -54,6 +56,7 @@ def open_container(path: Path, name: str) -> av.container.InputContainer:
     if not path.is_file():
         raise MediaError(f"{name} is not a file" if path.exists() else f"{name} does not exist")
     try:
+        check_claims(path, name)
         # Absolute, so that no part of the name is taken for a protocol.
         return av.open(str(path.absolute()), "r", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
@@ -121,16 +124,20 @@ def said_end_s(stream: av.VideoStream, begin: Fraction) -> Fraction | None:
     return delay_s + stream.duration * stream.time_base
 
 
-def goes_on(path: Path, position: int) -> bool:
-    """Whether another Matroska document begins at or behind this byte of the file."""
+def goes_on(path: Path, name: str, position: int) -> bool:
+    """Whether another Matroska document begins at or behind this byte of the file. Raises
+    MediaError if the file was taken away meanwhile."""
     overlap = len(_EBML) + _DOC_TYPE_BYTES
     tail = b""
-    with path.open("rb") as file:
-        file.seek(position)
-        while block := file.read(_SCAN_BYTES):
-            tail = tail[-overlap:] + block
-            if _DOCUMENT.search(tail):
-                return True
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            while block := file.read(_SCAN_BYTES):
+                tail = tail[-overlap:] + block
+                if _DOCUMENT.search(tail):
+                    return True
+    except OSError as error:
+        raise MediaError(f"{name} cannot be read to its end: {error.strerror}") from None
     return False
 
 
@@ -140,13 +147,19 @@ def _start_s(stream: av.stream.Stream) -> Fraction | None:
     return stream.start_time * stream.time_base
 
 
-def _why_not(path: Path, name: str, error: Exception) -> str:
+def _why_not(path: Path, name: str, error: av.FFmpegError | OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{name} may not be read"
+    if not isinstance(error, av.FFmpegError):  # nothing was read yet
+        return f"{name} cannot be read: {error.strerror}"
     with path.open("rb") as file:
-        head = file.read(12)
+        head = file.read(_HEAD_BYTES)
     if not head:
         return f"{name} is empty"
+    if isinstance(error, EOFError) or _DOCUMENT.match(head):
+        return (
+            f"{name} has no frames that can be read; it was cut off behind its header, or damaged"
+        )
     if head[4:8] == b"ftyp":
         return (
             f"{name} is an MP4 file without its index (moov) and cannot be played; it was cut "
@@ -156,7 +169,8 @@ def _why_not(path: Path, name: str, error: Exception) -> str:
 
 
 def _codec_name(container: av.container.InputContainer, index: int) -> str:
-    """What FFmpeg calls the codec of this stream, or else the tag that the file has for it."""
+    """What FFmpeg calls the codec of this stream, or else the tag that the file has for it, of
+    which only what can be printed."""
     # Of a stream that it cannot decode, PyAV tells nothing; FFmpeg's own summary does.
     with _log_level:
         level = av.logging.get_level()
@@ -169,7 +183,8 @@ def _codec_name(container: av.container.InputContainer, index: int) -> str:
     codec, tag = found.groups() if found else ("none", None)
     if codec != "none":
         return str(codec)
-    return tag or _matroska_codec_id(Path(container.name)) or "unknown"
+    name = tag or _matroska_codec_id(Path(container.name)) or "unknown"
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _matroska_codec_id(path: Path) -> str:

@@ -76,6 +76,7 @@ class Playback:
         """
         timeline = Timeline(self._begin_s, self._frame_s)
         shown_s = None
+        is_empty = True
         others_s = Fraction(0)  # where the other tracks end, as far as they were read
         for packet in self._packets():
             if packet is not None and packet.stream_index != self.stream.index:
@@ -86,18 +87,24 @@ class Playback:
                 # A frame that was left out. To FFmpeg an empty packet means the end.
                 timeline.skip(1 if self._counts else 0)
                 continue
+            is_empty = is_empty and packet is None
             lost = self.corrupt_total + self.undecodable_total
             for frame in self._decode(packet):
                 shown_s = timeline.place(self._shown_s(frame), _duration_s(frame))
                 yield shown_s, frame
             if self._counts:
                 timeline.skip(self.corrupt_total + self.undecodable_total - lost)
+        if is_empty:
+            raise MediaError(
+                f"{self._name} has no frames: its {self.codec} video is empty; it was cut off, or "
+                "is damaged"
+            )
         if shown_s is None:
             raise MediaError(
-                f"nothing of {self._name} can be decoded: its {self.codec} video is empty or "
+                f"nothing of {self._name} can be decoded: its {self.codec} video is "
                 f"damaged, or its pictures have more than {PIXELS_MAX} pixels"
             )
-        if self.may_be_longer and goes_on(self._path, self._position):
+        if self.may_be_longer and goes_on(self._path, self._name, self._position):
             raise MediaError(
                 f"{self._name} holds several recordings behind each other, of which only the first "
                 f"{float(timeline.reached_s):.1f} s can be read; join them into one first"

@@ -106,7 +106,7 @@ def _open(path: Path) -> av.container.InputContainer:
     if not path.is_file():
         raise MediaError(f"{path} is not a file")
     try:
-        return av.open(path, "r")
+        return av.open(path, "r", metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise MediaError(f"{path} is not a video file that can be read: {error.strerror}") from None
 

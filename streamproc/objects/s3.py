@@ -5,7 +5,7 @@ Videos are streamed to a file piece by piece, so memory does not know how large 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -65,7 +65,8 @@ class S3Buckets:
             except FAILURES as error:  # before the first request: credentials, the endpoint
                 raise failure(ref, error) from None
             finally:
-                await asyncio.to_thread(file.close)
+                with suppress(OSError):  # the download has told of it, or the disk has all of it
+                    await asyncio.to_thread(file.close)
             yield path
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)

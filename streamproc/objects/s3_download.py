@@ -47,8 +47,8 @@ class Download:
         self._etag = ""
 
     async def into(self, file: BinaryIO) -> None:
-        """Raises ObjectUnavailable, or TransientFailure once it broke off too often or if the
-        disk is too full."""
+        """Closes the file when it has all of it. Raises ObjectUnavailable, or TransientFailure
+        once it broke off too often or if the disk is too full."""
         failures = 0
         while True:
             before = self._arrived
@@ -80,7 +80,7 @@ class Download:
                 self._progress(min(1.0, self._arrived / max(1, self._size)))
         if self._arrived != self._size:
             raise IncompleteReadError(actual_bytes=self._arrived, expected_bytes=self._size)
-        await self._on_disk(file.flush)
+        await self._on_disk(file.close)
         self._progress(1.0)
 
     async def _begin(self, answer: dict[str, Any], file: BinaryIO) -> None:

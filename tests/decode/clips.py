@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import cast
 
 import av
@@ -73,13 +72,9 @@ def film(
     return take_apart(buffer.getvalue())
 
 
-def take_apart(file: bytes | Path) -> Clip:
+def take_apart(file: bytes) -> Clip:
     """Any recording, as packets and as FFmpeg shows it when it has the whole file."""
-
-    def source() -> io.BytesIO:
-        return io.BytesIO(file if isinstance(file, bytes) else file.read_bytes())
-
-    with av.open(source(), "r") as container:
+    with av.open(io.BytesIO(file), "r") as container:
         stream = container.streams.video[0]
         codec = stream.codec_context
         to_ms = 1000 * (stream.time_base or 0)
@@ -96,12 +91,12 @@ def take_apart(file: bytes | Path) -> Clip:
             width=codec.width,
             height=codec.height,
         )
-    with av.open(source(), "r") as container:
+    with av.open(io.BytesIO(file), "r") as container:
         shown = tuple(
             (round((frame.pts or 0) * to_ms), checksum(frame.to_ndarray(format="bgr24")))
             for frame in container.decode(video=0)
         )
-    return Clip(track, packets, shown, source().getvalue())
+    return Clip(track, packets, shown, file)
 
 
 def in_annex_b(clip: Clip, *, short_codes: bool = False, in_band: bool = False) -> Clip:

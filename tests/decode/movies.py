@@ -55,6 +55,7 @@ def movie(
     pixels: str = "yuv420p",
     turn: tuple[float, bool, bool] | None = None,
     sound_ms: tuple[int, int] | None = None,
+    sound_encoder: str = "aac",
     full_range: bool = False,
     container: str | None = None,
     muxer: dict[str, str] | None = None,
@@ -76,7 +77,7 @@ def movie(
         if turn is not None:
             stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
         stream.options = _options(encoder)
-        sound = output.add_stream("aac", rate=48000) if sound_ms else None
+        sound = output.add_stream(sound_encoder, rate=48000) if sound_ms else None
         output.start_encoding()
         if art is not None:
             output.mux(art)

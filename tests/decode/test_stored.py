@@ -1,55 +1,19 @@
-"""Stored videos of every kind that people upload, and what is told of those that are broken."""
+"""Stored videos of every kind that people upload."""
 
-import contextlib
-import random
-import struct
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from streamproc.decode import stored
-from streamproc.decode.container import PIXELS_MAX
 from streamproc.decode.pixels import upright
-from streamproc.decode.stored import StoredVideo
-from streamproc.errors import MediaError, UnsupportedCodec
 from streamproc.model.media import Image
 from streamproc.model.video import VideoFrame, VideoMetadata
 from tests.decode.clips import film, in_annex_b
-from tests.decode.movies import CORNERS, corners, movie, sound_only
-
-NAME = "s3://clips/clip"
-EVERY_FRAME = 25.0  # what movies have a second
-
-
-def opened(path: Path) -> StoredVideo:
-    return StoredVideo(path, NAME)
-
-
-def watched(path: Path, fps: float = EVERY_FRAME) -> list[VideoFrame]:
-    return list(opened(path).frames(fps))
-
-
-def times_ms(path: Path, fps: float = EVERY_FRAME) -> list[int]:
-    return [frame.timestamp_ms for frame in watched(path, fps)]
-
-
-def written(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
-
-
-def refused(path: Path) -> str:
-    """What is told of a file of which no frame can be had, neither at once nor later."""
-    with pytest.raises(MediaError) as told:
-        watched(path)
-    assert NAME in str(told.value)
-    assert str(path) not in str(told.value)
-    return str(told.value)
+from tests.decode.movies import CORNERS, corners, movie
+from tests.decode.watching import EVERY_FRAME, opened, refused, times_ms, watched, written
 
 
 def shows_the_corners(frame: VideoFrame) -> bool:
@@ -301,194 +265,6 @@ def test_joined_recordings_that_cannot_be_read_to_the_end_are_refused(tmp_path: 
     whole = movie(tmp_path / "a.mkv").read_bytes()
     words = refused(written(tmp_path / "b.mkv", whole * 5))
     assert "holds several recordings behind each other, of which only the first 2.0 s" in words
-
-
-# --- what is broken --------------------------------------------------------------------------
-
-
-def _picture(kind: str) -> bytes:
-    file = BytesIO()
-    Pillow.new("RGB", (64, 64)).save(file, kind)
-    return file.getvalue()
-
-
-NO_VIDEOS = {
-    "text": b"Dear all,\nplease find attached\n" * 200,
-    "JPEG": _picture("JPEG"),
-    "PNG": _picture("PNG"),
-    "noise": random.Random(1).randbytes(50_000),
-    "zeros": bytes(50_000),
-    "EBML and no more": b"\x1a\x45\xdf\xa3",
-}
-
-
-@pytest.mark.parametrize("data", NO_VIDEOS.values(), ids=NO_VIDEOS)
-def test_what_is_no_video_is_refused(tmp_path: Path, data: bytes) -> None:
-    words = refused(written(tmp_path / "clip.mp4", data))
-    assert words.startswith(f"{NAME} is not a video that streamproc reads; it reads MP4, ")
-
-
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert refused(written(tmp_path / "a.mp4", b"")) == f"{NAME} is empty"
-    assert refused(tmp_path / "b.mp4") == f"{NAME} does not exist"
-    assert refused(tmp_path) == f"{NAME} is not a file"
-
-
-@pytest.mark.parametrize("scheme", ["file:", ""])
-def test_a_playlist_does_not_open_other_files(tmp_path: Path, scheme: str) -> None:
-    movie(tmp_path / "secret.ts")
-    secret = f"{scheme}{tmp_path / 'secret.ts'}"
-    playlists = {
-        "a.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",
-        "a.ffconcat": f"ffconcat version 1.0\nfile {secret}\n",
-        "b.ffconcat": "ffconcat version 1.0\nfile secret.ts\n",
-        "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n",
-    }
-    for name, text in playlists.items():
-        assert "is not a video" in refused(written(tmp_path / name, text.encode()))
-
-
-@pytest.mark.parametrize("file", ["a.m4a", "a.mka"])
-def test_sound_alone_is_refused(tmp_path: Path, file: str) -> None:
-    assert refused(sound_only(tmp_path / file)) == f"{NAME} has no video track, only audio"
-
-
-def test_sound_with_a_cover_picture_is_refused(tmp_path: Path) -> None:
-    words = refused(sound_only(tmp_path / "a.mp4", cover=True))
-    assert words == f"{NAME} has no video track, only audio, a cover picture"
-
-
-def test_a_codec_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    mp4, mkv = film(container="mp4").file, film().file
-    unknown = {
-        "evc": mp4.replace(b"avc1", b"evc1"),  # known to FFmpeg by name, not built in
-        "zzzz": mp4.replace(b"avc1", b"zzzz"),
-        "V_MPEG9/ISO/XYZ": mkv.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/XYZ"),
-        "ZZZZ": film(container="avi").file.replace(b"H264", b"ZZZZ"),
-    }
-    for codec, data in unknown.items():
-        words = f"^{NAME} is {codec} video, which streamproc cannot decode"
-        with pytest.raises(UnsupportedCodec, match=words):
-            opened(written(tmp_path / "a", data))
-    assert av.logging.get_level() is None  # as it was
-
-
-def _long(path: Path) -> bytes:
-    """Ten seconds; MP4 with its index in front."""
-    movie(path, frames=250, muxer={"movflags": "faststart"} if path.suffix == ".mp4" else {})
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize("file", ["a.mp4", "a.mkv"])
-def test_a_video_that_was_cut_off_is_read_and_then_refused(tmp_path: Path, file: str) -> None:
-    data = _long(tmp_path / file)
-    frames = opened(written(tmp_path / "cut", data[: len(data) * 6 // 10])).frames(EVERY_FRAME)
-    seen: list[VideoFrame] = []
-    with pytest.raises(MediaError, match=r"ends after \d\.\d s, but says that it has 10\.0 s"):
-        seen.extend(frames)
-    assert 100 < len(seen) < 200
-
-
-def test_an_mp4_without_its_index_is_told_from_other_rubbish(tmp_path: Path) -> None:
-    data = movie(tmp_path / "a.mp4").read_bytes()
-    words = refused(written(tmp_path / "b.mp4", data[: len(data) // 2]))
-    assert "without its index (moov)" in words
-    assert "cut off" in words
-
-
-def test_zeros_where_the_end_should_be_are_no_end(tmp_path: Path) -> None:
-    data = _long(tmp_path / "a.mp4")
-    half = len(data) // 2
-    words = refused(written(tmp_path / "b.mp4", data[:half] + bytes(len(data) - half)))
-    assert "says that it has 10.0 s" in words
-
-
-@pytest.mark.parametrize("file", ["a.mp4", "a.mkv"])
-@pytest.mark.parametrize("at", [0.3, 0.5, 0.7])
-def test_damage_on_the_way_costs_a_few_frames(tmp_path: Path, file: str, at: float) -> None:
-    data = bytearray(_long(tmp_path / file))
-    begin = int(len(data) * at)
-    data[begin : begin + 400] = random.Random(3).randbytes(400)
-    video = opened(written(tmp_path / "b", bytes(data)))
-    frames = [frame.timestamp_ms for frame in video.frames(EVERY_FRAME)]
-    assert 100 < len(frames) < 250  # Matroska may lose the rest of a Cluster
-    assert frames == sorted(frames)
-    assert frames[0] == 0
-    assert frames[-1] == 9960
-    # Of what Matroska loses together with its framing, FFmpeg says nothing.
-    assert video.corrupt_total + video.undecodable_total > 0 or file == "a.mkv"
-    assert video.progress == 1
-
-
-def test_damage_at_the_beginning_leaves_the_rest(tmp_path: Path) -> None:
-    data = bytearray(_long(tmp_path / "a.mp4"))
-    begin = data.index(b"mdat") + 4
-    data[begin : begin + 60] = random.Random(3).randbytes(60)
-    frames = times_ms(written(tmp_path / "b.mp4", bytes(data)))
-    assert frames == list(range(400, 10_000, 40))  # from the next keyframe on
-
-
-def test_a_video_of_which_nothing_decodes_is_refused(tmp_path: Path) -> None:
-    data = bytearray(_long(tmp_path / "a.mp4"))
-    begin = data.index(b"mdat") + 4
-    data[begin:] = random.Random(3).randbytes(len(data) - begin)
-    words = refused(written(tmp_path / "b.mp4", bytes(data)))
-    assert words.startswith(f"nothing of {NAME} can be decoded: its h264 video is empty or damaged")
-
-
-def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
-    path = movie(tmp_path / "a.mp4", frames=0, muxer={"movflags": "empty_moov"})
-    assert refused(path).startswith(f"nothing of {NAME} can be decoded: its h264 video is empty")
-
-
-def _saying(data: bytes, duration_ms: float) -> bytes:
-    """A Matroska file with another Duration."""
-    at = data.index(b"\x44\x89\x88") + 3
-    return data[:at] + struct.pack(">d", duration_ms) + data[at + 8 :]
-
-
-def test_a_container_that_says_too_much_is_taken_for_cut_off(tmp_path: Path) -> None:
-    data = _long(tmp_path / "a.mkv")
-    words = refused(written(tmp_path / "b.mkv", _saying(data, 60_000)))
-    assert "ends after 10.0 s, but says that it has 60.0 s" in words
-
-
-def test_a_container_that_says_too_little_is_read_to_its_end(tmp_path: Path) -> None:
-    path = written(tmp_path / "b.mkv", _saying(_long(tmp_path / "a.mkv"), 3000))
-    assert len(watched(path)) == 250
-    assert opened(path).metadata.duration_ms == 10_000
-
-
-def test_pictures_that_claim_to_be_huge_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
-    prores = movie(tmp_path / "a.mov", frames=1, encoder="prores_ks", pixels="yuv422p10le")
-    sized = struct.pack(">HH", 160, 96), struct.pack(">HH", 30_000, 30_000)
-    header = prores.read_bytes().replace(*sized)
-    words = refused(written(tmp_path / "b.mov", header))
-    assert "30000x30000 pixels" in words
-    assert f"up to {PIXELS_MAX} pixels" in words
-
-    jpeg = movie(tmp_path / "a.avi", frames=3, encoder="mjpeg", pixels="yuvj420p").read_bytes()
-    start_of_frame = b"\xff\xc0\x00\x11\x08"
-    inside = jpeg.replace(
-        start_of_frame + struct.pack(">HH", 96, 160),
-        start_of_frame + struct.pack(">HH", 30_000, 30_000),
-    )
-    assert inside != jpeg
-    assert f"more than {PIXELS_MAX} pixels" in refused(written(tmp_path / "b.avi", inside))
-
-
-@pytest.mark.parametrize("file", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
-@pytest.mark.parametrize("seed", range(4))
-def test_damage_anywhere_ends_in_words_or_in_frames(tmp_path: Path, file: str, seed: int) -> None:
-    chance = random.Random(seed)
-    data = bytearray(movie(tmp_path / file).read_bytes())
-    for _ in range(20):
-        data[chance.randrange(len(data))] = chance.randrange(256)
-    path = written(tmp_path / "b", bytes(data[: chance.randrange(len(data) // 2, len(data))]))
-    frames: list[int] = []
-    with contextlib.suppress(MediaError):
-        frames.extend(frame.timestamp_ms for frame in opened(path).frames(EVERY_FRAME))
-    assert frames == sorted(frames)
 
 
 # --- its life --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import asyncio
 import io
 import wave
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def test_a_transport_stream_leaves_as_matroska_wants_it(tmp_path: Path, encoder:
     assert not nal.is_annex_b(track.codec_private)
     assert (track.width, track.height) == (160, 120)
     assert all(nal.is_length_prefixed(e.payload, 4) for e in events if isinstance(e, Packet))
+
+
+def test_a_title_in_any_encoding_does_no_harm(tmp_path: Path) -> None:
+    clip = film()
+    assert b"Lavf" in clip.file
+    latin = replace(clip, file=clip.file.replace(b"Lavf", "Böse".encode("latin-1")))
+    assert shown(read(recording(tmp_path, latin))) == clip.shown
 
 
 def test_a_bare_elementary_stream_is_timed_by_its_frame_rate(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
+from aiobotocore.session import AioSession, get_session
+from botocore.loaders import create_loader
 from moto.server import ThreadedMotoServer
 
+from streamproc import aws
 from streamproc.aws import AwsClients
 from streamproc.clock import FakeClock
 from streamproc.objects import s3 as s3_module
@@ -17,6 +20,9 @@ from streamproc.objects.store import ObjectStore
 from streamproc.settings import AwsConfig, EndpointsConfig
 
 REGION = "eu-west-1"
+
+
+_LOADER = create_loader()
 
 
 class NoWait(FakeClock):
@@ -39,6 +45,18 @@ def clock() -> NoWait:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore's own pauses are real ones."""
     monkeypatch.setitem(s3_module._CLIENT, "retries", {"total_max_attempts": 1})
+
+
+@pytest.fixture(autouse=True)
+def one_model_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's description of S3 takes longer to read than most tests take."""
+
+    def session() -> AioSession:
+        fresh = get_session()
+        fresh.register_component("data_loader", _LOADER)
+        return fresh
+
+    monkeypatch.setattr(aws, "get_session", session)
 
 
 @pytest.fixture(autouse=True)

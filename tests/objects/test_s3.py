@@ -1,6 +1,8 @@
 """Objects of S3: against moto, and against servers that break off, lie or refuse."""
 
 import asyncio
+import errno
+import io
 import shutil
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +16,7 @@ from aiohttp.test_utils import TestServer
 
 from streamproc.errors import ObjectTooLarge, ObjectUnavailable, TransientFailure
 from streamproc.model.video import ObjectRef
+from streamproc.objects import s3 as s3_module
 from streamproc.objects.info import ObjectInfo
 from streamproc.objects.s3_download import CHUNK_BYTES
 from streamproc.objects.store import ObjectStore
@@ -349,6 +352,36 @@ async def test_a_full_disk_is_told_before_anything_is_written(
         with pytest.raises(TransientFailure, match=words):
             await fetched(store, CLIP, scratch)
     assert list(scratch.iterdir()) == []
+
+
+class FullDisk(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def truncate(self, size: int | None = None) -> int:
+        return 0
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("size", [100, CHUNK_BYTES])
+async def test_a_disk_that_fills_up_on_the_way_is_told(
+    clock: NoWait, scratch: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    scratch.mkdir()
+    full = io.BufferedWriter(FullDisk())  # the last few bytes are first written when it is closed
+    monkeypatch.setattr(s3_module, "_new_file", lambda *_: full)
+    async with serving(Flaky(bytes(size)).serve, clock) as store:
+        with pytest.raises(TransientFailure, match=r"cannot be kept in .*: No space left"):
+            await fetched(store, CLIP, scratch)
+    assert full.closed
 
 
 async def test_a_scratch_folder_that_cannot_be_made_is_told(clock: NoWait, tmp_path: Path) -> None:
