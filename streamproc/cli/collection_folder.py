@@ -115,6 +115,8 @@ def read_folder(folder: Path) -> CollectionFolder:
         owners, remarks = _owners_by_manifest(file, manifest, paths, ignored)
     else:
         owners, remarks = _owners_by_name(folder, paths, ignored)
+    if not manifest.celebrities and any(who.urls or who.gender for who in manifest.people):
+        remarks.append("urls and gender are kept of celebrities alone; see celebrities = true")
     return CollectionFolder(
         collection_id=_name(folder),
         folder=folder,

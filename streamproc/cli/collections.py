@@ -19,6 +19,7 @@ from streamproc.cli.access import (
     find_access,
     plain_words,
 )
+from streamproc.cli.terminal import harmless
 from streamproc.errors import StreamprocError
 
 if TYPE_CHECKING:
@@ -134,5 +135,4 @@ def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def _say(line: str, *, err: bool = False) -> None:
-    # A file may be named anything, what a terminal would obey included.
-    typer.echo("".join(char if char.isprintable() else "\ufffd" for char in line), err=err)
+    typer.echo(harmless(line), err=err)

@@ -16,7 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from streamproc.cli.demo_video import ENROLLED, STRANGERS, Person, present_at, scene
-from streamproc.cli.drawing import GREEN, ORANGE, WHITE, draw_box, draw_text
+from streamproc.cli.drawing import GREEN, ORANGE, Boxed, annotate
 from streamproc.model.media import Image
 
 # A face belongs to the person whose centre is within this share of the frame's width.
@@ -133,13 +133,14 @@ class Report:
 
     def _tile(self, time_s: float) -> Image:
         picture = scene(time_s)
+        boxes = []
         for sighting in self.sightings:
             if sighting.time_s != time_s:
                 continue
             known = sighting.name is not None
             label = f"{sighting.name} {sighting.similarity:.1f}" if known else "stranger"
-            draw_box(picture, sighting.box, label, GREEN if known else ORANGE)
-        draw_text(picture, f"{time_s:.2f} s", (12, picture.shape[0] - 14), WHITE)
+            boxes.append(Boxed(sighting.box, label, GREEN if known else ORANGE))
+        annotate(picture, boxes, (), f"{time_s:.2f} s")
         return picture
 
     def _by_person(self) -> dict[str, list[Sighting]]:

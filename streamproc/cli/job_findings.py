@@ -164,11 +164,8 @@ def _name(match: Mapping[str, Any]) -> str:
 
 def _person(item: Item) -> Seen:
     person = item["Person"]
-    face = person.get("Face")
-    note = "with a face" if face else ""
-    return Seen(
-        str(person["Index"]), str(person["Index"]), face["Confidence"] if face else 0.0, note
-    )
+    face = person.get("Face") or {}
+    return Seen(str(person["Index"]), str(person["Index"]), face.get("Confidence", 0.0))
 
 
 def _person_marks(item: Item) -> list[Mark]:
@@ -233,7 +230,7 @@ KINDS: Mapping[str, Kind] = {
         _found_person, _found_person_marks,
     ),
     "StartPersonTracking": Kind(
-        "get_person_tracking", "Persons", "person", "face", _person, _person_marks
+        "get_person_tracking", "Persons", "person", "best face", _person, _person_marks
     ),
     "StartLabelDetection": Kind(
         "get_label_detection", "Labels", "label", "confidence", _label, _label_marks, segments=True

@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from streamproc.cli.job_findings import Kind, Summary, clock
+from streamproc.cli.terminal import harmless
 
 Job: TypeAlias = Mapping[str, Any]
 """As ListStreamprocJobs answers it."""
 
 _SHORT = 8  # of the 64 digits of a job's id; more where that is not enough
-_COLOURS = {"IN_PROGRESS": "yellow", "SUCCEEDED": "green", "FAILED": "red"}
+_COLOURS = {"SUCCEEDED": "green", "FAILED": "red"}
 
 
 def shortest(found: Sequence[Job]) -> int:
@@ -26,33 +28,48 @@ def shortest(found: Sequence[Job]) -> int:
 
 
 def job_table(found: Sequence[Job], most: int, now: float) -> RenderableType:
-    """The first so many, as of now (seconds since the epoch)."""
+    """The first so many, as of now (seconds since the epoch); below, why which of them failed."""
     if not found:
         return "there are no jobs"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("job", "what", "video", "status", "progress", "age", ""):
-        table.add_column(heading, no_wrap=heading in {"what", "status", "progress", "age"})
+    for heading in ("job", "what", "video", "status", "age"):
+        # A terminal of 80 columns has to be enough: only the video's name may take more lines.
+        table.add_column(heading, no_wrap=heading != "video", overflow="fold")
     if more := len(found) - most:
         table.caption = f"and {more} older; see them with --most {len(found)}" if more > 0 else None
     length = shortest(found)
+    reasons = []
     for job in found[:most]:
         place = job["Video"]["S3Object"]
-        colour = _COLOURS[job["JobStatus"]]
+        short_id = job["JobId"][:length]
         table.add_row(
-            job["JobId"][:length],
+            short_id,
             job["API"].removeprefix("Start"),
-            escape(f"{place['Bucket']}/{place['Name']}"),
-            f"[{colour}]{job['JobStatus']}[/{colour}]",
-            _bar(float(job.get("Progress", 0))) if job["JobStatus"] == "IN_PROGRESS" else "",
+            _plain(f"{place['Bucket']}/{place['Name']}"),
+            _status(job),
             _age(now - float(job["CreationTimestamp"])),
-            escape(job.get("StatusMessage") or ""),
         )
-    return table
+        if message := job.get("StatusMessage"):
+            reasons.append(
+                Text(f"\n{job['JobId'][:length]}: {harmless(message)}", _COLOURS["FAILED"])
+            )
+    return Group(table, *reasons)
+
+
+def _status(job: Job) -> RenderableType:
+    status = job["JobStatus"]
+    if status == "IN_PROGRESS":
+        return _bar(float(job.get("Progress", 0)))
+    return Text(status, _COLOURS[status])
+
+
+def _plain(text: str) -> str:
+    return escape(harmless(text))
 
 
 def _bar(part: float) -> RenderableType:
     row = Table.grid(padding=(0, 1))
-    row.add_row(ProgressBar(total=1.0, completed=part, width=20), f"{part:4.0%}")
+    row.add_row(ProgressBar(total=1.0, completed=part, width=10), f"{part:4.0%}")
     return row
 
 
@@ -82,6 +99,6 @@ def finding_table(kind: Kind, summary: Summary) -> RenderableType:
         table.add_column(heading, justify="right" if right else "left")
     for finding in summary.findings:
         surely = f"{finding.confidence:.1f}" if finding.confidence else ""
-        row = (str(finding.times), finding.when, surely, escape(finding.note))
-        table.add_row(escape(finding.name), *row)
+        row = (str(finding.times), finding.when, surely, _plain(finding.note))
+        table.add_row(_plain(finding.name), *row)
     return table

@@ -204,7 +204,6 @@ def _draw(
     for item in results.items():
         if item["Timestamp"] in wanted:
             marks[item["Timestamp"]] += results.kind.marks(item)
-    place = results.job["Video"]["S3Object"]
 
     def write(path: Path, name: str) -> int:
         with console.status("Drawing …") as status:
@@ -212,15 +211,18 @@ def _draw(
                 path, name, marks, out, lambda n: status.update(f"Drawing … {n} of {len(chosen)}")
             )
 
-    async def fetched() -> int:
-        with TemporaryDirectory(prefix="streamproc-") as scratch:
+    if video is not None:
+        written = write(video, str(video))
+    else:
+        place = results.job["Video"]["S3Object"]
+        # Drawn outside of the loop, and of any thread: Ctrl-C ends it at once.
+        with TemporaryDirectory(prefix="streamproc-") as scratch, asyncio.Runner() as runner:
             source = video_of(results.job["Video"], access.region, config, Path(scratch))
-            async with source as path:
-                return await asyncio.to_thread(
-                    write, path, f"s3://{place['Bucket']}/{place['Name']}"
-                )
-
-    written = write(video, str(video)) if video is not None else asyncio.run(fetched())
+            path = runner.run(source.__aenter__())
+            try:
+                written = write(path, f"s3://{place['Bucket']}/{place['Name']}")
+            finally:
+                runner.run(source.__aexit__(None, None, None))
     rest = f", of {len(timestamps)} moments with results" if len(timestamps) > len(chosen) else ""
     console.print(f"{written} frames in {escape(str(out))}{rest}", soft_wrap=True)
     if written < len(chosen):

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from streamproc.cli.drawing import GREEN, ORANGE, WHITE, draw_box, draw_text
+from streamproc.cli.drawing import GREEN, ORANGE, Boxed, annotate
 from streamproc.cli.job_findings import Mark, clock
 from streamproc.decode.pixels import upright
 from streamproc.decode.playback import Playback
@@ -71,16 +71,14 @@ def write_frames(
 
 def draw_marks(picture: Image, timestamp_ms: int, marks: Sequence[Mark]) -> None:
     """Boxes where they are; words without a box in the top left corner; the time below."""
-    height = picture.shape[0]
-    scale = min(max(height / _HEIGHT_PER_SCALE, _SCALES[0]), _SCALES[1])
-    below = 0
-    for mark in marks:
-        if mark.box is not None:
-            draw_box(picture, mark.box, mark.text, GREEN if mark.known else ORANGE, scale)
-    for mark in marks:
-        if mark.box is None:
-            below = draw_text(picture, mark.text, (6, below), WHITE, scale)
-    draw_text(picture, clock(timestamp_ms), (12, height - 14), WHITE, scale)
+    scale = min(max(picture.shape[0] / _HEIGHT_PER_SCALE, _SCALES[0]), _SCALES[1])
+    boxes = [
+        Boxed(mark.box, mark.text, GREEN if mark.known else ORANGE)
+        for mark in marks
+        if mark.box is not None
+    ]
+    notes = [mark.text for mark in marks if mark.box is None]
+    annotate(picture, boxes, notes, clock(timestamp_ms), scale)
 
 
 def _write(folder: Path, timestamp_ms: int, picture: Image) -> None:

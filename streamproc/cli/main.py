@@ -18,6 +18,7 @@ from streamproc.cli.models import models
 from streamproc.cli.put_media import put_media
 from streamproc.cli.serve import serve
 from streamproc.cli.tail import tail
+from streamproc.cli.terminal import harmless
 from streamproc.errors import StreamprocError
 
 app = typer.Typer(
@@ -50,9 +51,8 @@ def main() -> None:
         app()
     except StreamprocError as error:
         # soft_wrap: a terminal may break the line, we do not.
-        Console(stderr=True).print(
-            f"streamproc: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        line = harmless(f"streamproc: {error}")
+        Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

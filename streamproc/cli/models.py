@@ -58,24 +58,23 @@ def list_models(models_dir: ModelsDir = None, config: ConfigFile = None) -> None
     folders = _Folders(config, models_dir)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
-    table.add_column("task")
     table.add_column("MB", justify="right")
-    for heading in ("installed", "licence", "needed by"):
-        table.add_column(heading)
+    table.add_column("installed", no_wrap=True)
+    table.add_column("licence", min_width=len("non-commercial"))
+    table.add_column("needed by: task", overflow="fold")
     for pack in KNOWN_PACKS.values():
         installed = _pack_state(models_folder(folders.packs) / pack.name)
-        row = (f"faces; {pack.description}", str(pack.megabytes), installed, "non-commercial")
-        table.add_row(pack.name, *row, "engine insightface")
+        task = f"engine insightface: {pack.description}"
+        table.add_row(pack.name, str(pack.megabytes), installed, "non-commercial", task)
     here = "yes" if _dlib_is_here() else "no"
-    task = escape(f"faces; to install: {_DLIB}")
-    table.add_row("dlib", task, "103", here, "public domain", "engine dlib")
+    table.add_row("dlib", "103", here, "public domain", "engine dlib: faces")
     for model in MODELS.values():
         installed = "no"
         if is_installed(model, folders.models):
             installed = "[red]damaged[/red]" if trouble_of(model, folders.models) else "yes"
         licence = model.licence if model.commercial else f"{model.licence}, non-commercial"
-        size = f"{model.bytes / 1e6:.1f}"
-        table.add_row(model.name, model.task, size, installed, licence, ", ".join(model.needed_by))
+        task = f"{', '.join(model.needed_by)}: {model.task}"
+        table.add_row(model.name, f"{model.bytes / 1e6:.1f}", installed, licence, task)
     console = Console()
     console.print(table)
     console.print(
@@ -92,6 +91,7 @@ def list_models(models_dir: ModelsDir = None, config: ConfigFile = None) -> None
         "Published by their makers in another format only, so to be installed from a copy "
         f"(streamproc models install NAME --from FILE): {copies}.\n"
     )
+    console.print(f"dlib comes with packages: {escape(_DLIB)}\n", soft_wrap=True)
     console.print(LICENCE)
     for model in MODELS.values():
         if model.remark:

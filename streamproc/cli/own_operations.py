@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamproc.cli.access import Access
 
 _CONNECT_TIMEOUT_S = 5.0
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 300.0  # a photo may have to wait until others are analysed
 
 
 class OperationRefused(StreamprocError):
@@ -28,8 +28,8 @@ class OperationRefused(StreamprocError):
 async def call(access: "Access", operation: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The answer of one operation.
 
-    Raises StreamprocError, in one line, if nothing answers, OperationRefused if the service
-    refuses; AWS itself refuses always, since these operations are not its own.
+    Raises StreamprocError, in one line, if nothing answers (in time), OperationRefused if the
+    service refuses; AWS itself refuses always, since these operations are not its own.
     """
     import aiohttp
 
@@ -44,10 +44,14 @@ async def call(access: "Access", operation: str, payload: dict[str, Any]) -> dic
             ) as answer,
         ):
             status, text = answer.status, await answer.text(errors="replace")
-    except (aiohttp.ClientConnectorError, TimeoutError):
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise StreamprocError(
             f"nothing answers at {access.endpoint_url}; start it with: streamproc serve, "
             "or name another with --endpoint-url"
+        ) from None
+    except TimeoutError:
+        raise StreamprocError(
+            f"{access.endpoint_url} has not answered {operation} within {_TIMEOUT_S:.0f} s"
         ) from None
     except (aiohttp.ClientError, OSError) as error:
         raise StreamprocError(

@@ -1,7 +1,7 @@
 """People known by name, as boto3 and our own two operations see them."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from streamproc.api.own_model import OWN
-from tests.api.conftest import StartApi
-from tests.api.live_api import REGION
+from streamproc.engines.fake import FakeEngine
+from tests.api.live_api import REGION, live_api
 
 ANN = {
     "Id": "3SF8x1",
@@ -22,20 +22,27 @@ ANN = {
 BOB = {"Id": "bob1", "Name": "Bob", "Urls": []}
 
 
-@pytest.fixture
-def client(start_api: StartApi, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """boto3, taught the operations of our own, which says itself what is right."""
-    folder = tmp_path / "models" / "rekognition" / "2016-06-27"
+    root = tmp_path_factory.mktemp("celebrities")
+    folder = root / "models" / "rekognition" / "2016-06-27"
     folder.mkdir(parents=True)
     (folder / "service-2.sdk-extras.json").write_text(json.dumps({"version": 1.0, "merge": OWN}))
     session = boto3.Session("test", "test", region_name=REGION)
-    loader = session._loader
-    loader.search_paths.append(str(tmp_path / "models"))
-    client = session.client(
-        "rekognition", endpoint_url=start_api(), config=Config(parameter_validation=False)
-    )
-    client.create_collection(CollectionId="stars")
-    return client
+    session._loader.search_paths.append(str(root / "models"))
+    with live_api(root, FakeEngine(), {}) as url:
+        yield session.client(
+            "rekognition", endpoint_url=url, config=Config(parameter_validation=False)
+        )
+
+
+@pytest.fixture
+def client(taught: Any) -> Iterator[Any]:
+    """With an empty collection."""
+    taught.create_collection(CollectionId="stars")
+    yield taught
+    taught.delete_collection(CollectionId="stars")
 
 
 def put(client: Any, *people: dict[str, Any], collection: str = "stars") -> dict[str, Any]:

@@ -134,6 +134,7 @@ def test_people_of_an_ordinary_collection_have_the_ids_they_are_given(tmp_path: 
     }  # fmt: skip
     assert read.people == ()
     assert read.remarks == (
+        "urls and gender are kept of celebrities alone; see celebrities = true",
         "ignored, of nobody in manifest.toml: party/x/eve.png, staff/2020_eve.jpg",
     )
 

@@ -262,7 +262,7 @@ async def test_adds_deletes_and_searches_at_once_stay_consistent(
     alive: set[str] = set()
 
     async def change(number: int) -> None:
-        for step in range(12):
+        for step in range(6):
             [added] = await service.add_faces(
                 REGION, "team", f"{number}/{step}", None, [face_at(at_cosine(0.9))]
             )
