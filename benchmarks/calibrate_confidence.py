@@ -22,8 +22,7 @@ from benchmarks.lfw import OUT
 from streamproc.config import load_config
 from streamproc.engines.dlib_locator import Locator, models_folder
 from streamproc.engines.insightface import InsightFaceEngine
-from streamproc.engines.ratios import Edges, overlap
-from streamproc.model.face import Face
+from streamproc.model.face import Edges, Face, overlap
 from streamproc.model.media import Image
 
 MARGIN_MIN = -1.0

@@ -43,7 +43,7 @@ def main() -> None:
         index.add(np.eye(60, index.d, dtype=np.float32))
 
     slot, sampled, faces, last_s = None, 0, 0, 0.0
-    named = [0] * len(arguments.enrol)
+    named: list[tuple[float, float, int]] = []  # second, left edge in ratios, who
     before, wall = time.process_time(), time.monotonic()
     with av.open(arguments.clip) as container:
         for frame in container.decode(video=0):
@@ -55,7 +55,7 @@ def main() -> None:
                 cosines, who = index.search(face.normed_embedding[None], 1)
                 faces += 1
                 if arguments.enrol and cosines[0, 0] >= arguments.cosine:
-                    named[who[0, 0]] += 1
+                    named.append((last_s, float(face.bbox[0]) / frame.width, int(who[0, 0])))
     print(
         json.dumps(
             {

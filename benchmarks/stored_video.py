@@ -17,35 +17,42 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 import boto3
 import cv2
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.clips import make_clip, testdata
+from benchmarks.clips import testdata
 from benchmarks.pipeline import CREDENTIALS, ENVIRONMENT, OUT, plain_loop, resident_mb
 from streamproc.config import load_config
 from streamproc.data_folder import endpoint_of
+from streamproc.decode.stored import StoredVideo
 from streamproc.engines.load import load_engine
 from streamproc.settings import JobsConfig
+from tests.jobs.test_face_search import ENROLLED_AT, shown
 
 THRESHOLD = 80.0  # StartFaceSearch's default
 SETTINGS = JobsConfig()
-# Analysis, its operation in boto3, the view it is measured on, frames looked at per second.
+# Analysis, its operation in boto3, the clip it is measured on, frames looked at per second.
 ANALYSES = (
-    ("face detection", "face_detection", "eight", SETTINGS.face_fps),
-    ("face detection, ALL", "face_detection", "eight", SETTINGS.face_fps),
-    ("face search", "face_search", "eight", SETTINGS.face_fps),
-    ("person tracking", "person_tracking", "none", SETTINGS.person_fps),
-    ("labels", "label_detection", "none", SETTINGS.label_fps),
-    ("moderation", "content_moderation", "none", SETTINGS.moderation_fps),
-    ("celebrities", "celebrity_recognition", "eight", SETTINGS.face_fps),
+    ("face detection", "face_detection", "crowd", SETTINGS.face_fps),
+    ("face detection, ALL", "face_detection", "crowd", SETTINGS.face_fps),
+    ("face search", "face_search", "crowd", SETTINGS.face_fps),
+    ("celebrities", "celebrity_recognition", "crowd", SETTINGS.face_fps),
+    ("person tracking", "person_tracking", "visitors", SETTINGS.person_fps),
+    ("labels", "label_detection", "visitors", SETTINGS.label_fps),
+    ("moderation", "content_moderation", "visitors", SETTINGS.moderation_fps),
 )
+CLIPS = {
+    "crowd": "videos/facenet_pytorch_video.mp4",  # 1080p, 25 fps, six or more faces in view
+    "visitors": "videos/one-by-one-person-detection.mp4",  # 768x432, 10 fps, one person or none
+}
+STEPS = 21  # frames of the crowd at five a second, of which it is known who is where
 
 
 @dataclass
@@ -127,21 +134,20 @@ def daemon(folder: Path, clips: Path) -> Iterator[Daemon]:
         process.wait()
 
 
-def two_people(clip: Path, folder: Path) -> list[Path]:
-    """The two largest faces of the first frame, each cut out with some of what is around it."""
-    with av.open(clip) as container:
-        image = np.asarray(next(container.decode(video=0)).to_ndarray(format="bgr24"), np.uint8)
+def two_people(folder: Path) -> list[Path]:
+    """The two of the crowd whose every face is known by eye, cut out of an early frame."""
+    video = StoredVideo(testdata() / CLIPS["crowd"], "crowd")
+    image = next(islice(video.frames(5.0), ENROLLED_AT, None)).image
     height, width = image.shape[:2]
-    engine = load_engine(_config().engine)
     files = []
-    for number, face in enumerate(engine.analyse([image])[0][:2]):
-        box = face.box
-        left, top = int((box.left - box.width) * width), int((box.top - box.height) * height)
-        right = int((box.left + 2 * box.width) * width)
-        bottom = int((box.top + 2 * box.height) * height)
-        files.append(folder / f"person-{number}.png")
-        cv2.imwrite(str(files[-1]), image[max(top, 0) : bottom, max(left, 0) : right])
-    return files
+    for face in load_engine(_config().engine).analyse([image])[0]:
+        if (name := shown(ENROLLED_AT, face.box.left)) is not None:
+            side = int(2 * face.box.width * width)
+            left = max(int((face.box.left - face.box.width / 2) * width), 0)
+            top = max(int(face.box.top * height) - side // 4, 0)
+            files.append(folder / f"{name}.png")
+            cv2.imwrite(str(files[-1]), image[top : top + side + side // 4, left : left + side])
+    return sorted(files)
 
 
 def cosine_of_threshold() -> float:
@@ -152,7 +158,7 @@ def _config() -> Any:
     return load_config(None, {"engine": {"pack": str(testdata() / "models" / "mbf_arcface")}})
 
 
-def one_hour(source: Path, file: Path, seconds: float = 3600.0) -> Path:
+def repeated(source: Path, file: Path, seconds: float) -> Path:
     """The recording's video packets, again and again, until they are this long."""
     shift, length = 0, 0
     with av.open(file, "w") as output:
@@ -176,50 +182,51 @@ def one_hour(source: Path, file: Path, seconds: float = 3600.0) -> Path:
 
 def analyses(seconds: float, console: Console) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    table = Table(title=f"{seconds:.0f} s of 720p, 30 fps", title_justify="left")
-    for column in ("analysis", "looked at", "CPU s", "video s per CPU s", "wall s"):
+    table = Table(title=f"analyses of {seconds:.0f} s of video", title_justify="left")
+    for column in ("analysis", "clip", "looked at", "CPU s", "video s per CPU s", "wall s"):
         table.add_column(column, justify="left" if column == "analysis" else "right")
     with tempfile.TemporaryDirectory() as name:
         clips = Path(name) / "clips"
         clips.mkdir()
-        for view in {analysis[2] for analysis in ANALYSES}:
-            make_clip(view, seconds, clips / f"{view}.mp4")
-        people = two_people(clips / "eight.mp4", Path(name))
+        for clip, source in CLIPS.items():
+            repeated(testdata() / source, clips / f"{clip}.mp4", seconds)
+        people = two_people(Path(name))
         with daemon(Path(name) / "data", clips) as streamproc:
             enrol(streamproc, people)
-            for what, operation, view, fps in ANALYSES:
+            for what, operation, clip, fps in ANALYSES:
                 members: dict[str, Any] = {}
                 if operation == "face_search":
                     members = {"CollectionId": "people", "FaceMatchThreshold": THRESHOLD}
                 if what.endswith("ALL"):
                     members = {"FaceAttributes": "ALL"}
-                cost = streamproc.run(operation, f"{view}.mp4", **members)
+                cost = streamproc.run(operation, f"{clip}.mp4", **members)
                 results[what] = cost
                 table.add_row(
-                    what, f"{fps:g}/s", f"{cost['cpu_s']:.1f}",
+                    what, clip, f"{fps:g}/s", f"{cost['cpu_s']:.1f}",
                     f"{cost['video_s'] / cost['cpu_s']:.1f}", f"{cost['wall_s']:.1f}",
                 )  # fmt: skip
             job_id = results["face search"]["job_id"]
             found = list(streamproc.items("face_search", "Persons", job_id))
         console.print(table)
-        ours = results["face search"] | {"faces": len(found), "named": named(found)}
+        ours = results["face search"] | {"faces": len(found), "named": named(found, people)}
         results["face search"] = ours
         options = ("--cosine", str(cosine_of_threshold()), "--enrol", *map(str, people))
         table = Table(title="\nface search against the plain loop", title_justify="left")
-        for column in ("", "CPU s", "ratio", "wall s", "ratio", "faces", "named, two people"):
+        for column in ("", "CPU s", "ratio", "wall s", "ratio", "faces", "named right", "wrong"):
             table.add_column(column, justify="left" if not column else "right")
         rows = {"streamproc": ours}
-        for label, threads in (("plain loop", 0), ("plain loop, 1 thread", 1)):
+        for label, threads in (("plain loop", 0), ("on 1 thread", 1)):
             rows[label] = plain_loop(
-                clips / "eight.mp4", testdata() / "models" / "mbf_arcface", SETTINGS.face_fps,
+                clips / "crowd.mp4", testdata() / "models" / "mbf_arcface", SETTINGS.face_fps,
                 threads, *options,
             )  # fmt: skip
             results[label] = rows[label]
         for label, row in rows.items():
+            right, wrong = judged(row["named"], people)
             table.add_row(
                 label, f"{row['cpu_s']:.1f}", f"{row['cpu_s'] / ours['cpu_s']:.2f}",
                 f"{row['wall_s']:.1f}", f"{row['wall_s'] / ours['wall_s']:.2f}",
-                str(row["faces"]), " / ".join(str(count) for count in row["named"]),
+                str(row["faces"]), str(right), str(wrong),
             )  # fmt: skip
         console.print(table)
         console.print("ratio: how many times what streamproc takes", highlight=False)
@@ -228,35 +235,42 @@ def analyses(seconds: float, console: Console) -> dict[str, Any]:
 
 def enrol(streamproc: Daemon, people: list[Path]) -> None:
     """The two as a collection, and as celebrities, so that both analyses have someone to find."""
-    streamproc.rekognition.create_collection(CollectionId="people")
-    for number, picture in enumerate(people):
-        answer = streamproc.rekognition.index_faces(
-            CollectionId="people", ExternalImageId=str(number), MaxFaces=1, QualityFilter="NONE",
-            Image={"Bytes": picture.read_bytes()},
-        )  # fmt: skip
-        if not answer["FaceRecords"]:
-            sys.exit(f"no face was found in the picture of person {number}")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "stars"
-        folder.mkdir()
-        lines = ["celebrities = true"]
-        for number, picture in enumerate(people):
-            (folder / f"{number}.png").write_bytes(picture.read_bytes())
-            lines.append(f'[[people]]\nname = "Person {number}"\nphotos = ["{number}.png"]')
-        (folder / "manifest.toml").write_text("\n".join(lines))
-        subprocess.run(
-            [sys.executable, "-m", "streamproc", "collections", "apply", str(folder),
-             "--endpoint-url", streamproc.url],
-            check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT,
-        )  # fmt: skip
+        for collection in ("people", "stars"):
+            folder = Path(name) / collection
+            folder.mkdir()
+            lines = [f"celebrities = {str(collection == 'stars').lower()}"]
+            for person in people:
+                (folder / person.name).write_bytes(person.read_bytes())
+                lines.append(f'[[people]]\nname = "{person.stem}"\nphotos = ["{person.name}"]')
+            (folder / "manifest.toml").write_text("\n".join(lines))
+            subprocess.run(
+                [sys.executable, "-m", "streamproc", "collections", "apply", str(folder),
+                 "--endpoint-url", streamproc.url],
+                check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT,
+            )  # fmt: skip
 
 
-def named(persons: list[dict[str, Any]]) -> list[int]:
-    counts = [0, 0]
-    for item in persons:
-        if matches := item.get("FaceMatches"):
-            counts[int(matches[0]["Face"]["ExternalImageId"])] += 1
-    return counts
+def named(persons: list[dict[str, Any]], people: list[Path]) -> list[tuple[float, float, int]]:
+    """Second, left edge and who, of every face that was named."""
+    numbers = {person.stem.replace(" ", "_"): number for number, person in enumerate(people)}
+    return [
+        (
+            item["Timestamp"] / 1000,
+            item["Person"]["Face"]["BoundingBox"]["Left"],
+            numbers[matches[0]["Face"]["ExternalImageId"]],
+        )
+        for item in persons
+        if (matches := item["FaceMatches"])
+    ]
+
+
+def judged(names: list[tuple[float, float, int]], people: list[Path]) -> tuple[int, int]:
+    """How many faces were named rightly, and how many wrongly."""
+    right = sum(
+        shown(round(second * 5) % STEPS, left) == people[who].stem for second, left, who in names
+    )
+    return right, len(names) - right
 
 
 def memory(console: Console) -> dict[str, Any]:
@@ -268,8 +282,8 @@ def memory(console: Console) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         clips = Path(name) / "clips"
         clips.mkdir()
-        one_hour(testdata() / "kvs" / "vogels_480.mkv", clips / "speaker.mkv")
-        one_hour(testdata() / "videos" / "one-by-one-person-detection.mp4", clips / "visitors.mp4")
+        repeated(testdata() / "kvs" / "vogels_480.mkv", clips / "speaker.mkv", 3600.0)
+        repeated(testdata() / CLIPS["visitors"], clips / "visitors.mp4", 3600.0)
         for operation, clip in (
             ("face_search", "speaker.mkv"),
             ("person_tracking", "visitors.mp4"),

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from streamproc.api.face_members import compared_face
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
@@ -58,12 +57,12 @@ async def compare_faces(
             "Confidence": source.confidence,
         },
         "FaceMatches": [
-            {"Similarity": similarity, "Face": compared_face(face)}
+            {"Similarity": similarity, "Face": face_detail(face)}
             for similarity, face in compared
             if similarity >= threshold
         ],
         "UnmatchedFaces": [
-            compared_face(face) for similarity, face in compared if similarity < threshold
+            face_detail(face) for similarity, face in compared if similarity < threshold
         ],
     }
 

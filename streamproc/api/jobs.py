@@ -11,6 +11,7 @@ from typing import Any
 from streamproc.api.failures import service_errors
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
+from streamproc.config import Config
 from streamproc.errors import ObjectUnavailable, TokenMismatch, TooManyJobs, UnknownJob
 from streamproc.gateway.dispatch import Handler, RequestContext
 from streamproc.gateway.errors import (
@@ -53,20 +54,13 @@ _RESULTS = {
 }
 
 
-async def _parameters(
-    services: ApiServices, kind: JobKind, request: dict[str, Any], context: RequestContext
-) -> dict[str, Any]:
-    """The members that only this kind of job has, defaults filled in.
-
-    Raises ResourceNotFound if they name a collection that is not there.
-    """
+def _parameters(kind: JobKind, request: dict[str, Any], config: Config) -> dict[str, Any]:
+    """The members that only this kind of job has, defaults filled in."""
     match kind:
         case JobKind.FACE_DETECTION:
             return {"FaceAttributes": request.get("FaceAttributes", "DEFAULT")}
         case JobKind.FACE_SEARCH:
-            with service_errors():
-                await services.collections.describe(context.region, request["CollectionId"])
-            default = services.config.faces.search_threshold
+            default = config.faces.search_threshold
             return {
                 "CollectionId": request["CollectionId"],
                 "FaceMatchThreshold": request.get("FaceMatchThreshold", default),
@@ -87,28 +81,25 @@ def _start(kind: JobKind) -> Handler[ApiServices]:
         services: ApiServices, request: dict[str, Any], context: RequestContext
     ) -> dict[str, Any]:
         token = request.get("ClientRequestToken")
-        video = _object(request["Video"])
         topic_arn, role_arn = _channel(services, request, context)
         spec = JobSpec(
             region=context.region,
             kind=kind,
-            video=video,
-            parameters=await _parameters(services, kind, request, context),
+            video=_object(request["Video"]),
+            parameters=_parameters(kind, request, services.config),
             job_tag=request.get("JobTag", ""),
             topic_arn=topic_arn,
             role_arn=role_arn,
         )
         try:
-            # A repeated call gets its job whatever has become of the video since.
+            # A repeated call gets its job whatever has become of what it names since.
             known = await services.jobs.find(spec, token) if token is not None else None
             if known is None:
-                await _check_video(services, video, context.region)
+                await _check_collection(services, spec)
+                await _check_video(services, spec)
                 known = await services.jobs.start(spec, token)
-        except TokenMismatch:
-            raise IdempotentParameterMismatch(
-                f"The ClientRequestToken: {token} you have supplied is already in use, with "
-                "other parameters. Give another token for another job."
-            ) from None
+        except TokenMismatch as error:
+            raise IdempotentParameterMismatch(str(error)) from None
         except TooManyJobs as error:
             raise LimitExceeded(
                 f"{error.open_count} open Jobs for User arn:aws:iam::{context.account_id}:root "
@@ -201,9 +192,15 @@ def _channel(
     return topic_arn, channel["RoleArn"]
 
 
-async def _check_video(services: ApiServices, video: ObjectRef, region: str) -> None:
+async def _check_collection(services: ApiServices, spec: JobSpec) -> None:
+    if spec.kind is JobKind.FACE_SEARCH:
+        with service_errors():
+            await services.collections.describe(spec.region, spec.parameters["CollectionId"])
+
+
+async def _check_video(services: ApiServices, spec: JobSpec) -> None:
     try:
-        described = await services.objects.describe(video, region)
+        described = await services.objects.describe(spec.video, spec.region)
     except ObjectUnavailable as error:
         raise InvalidS3Object(
             "Unable to get object metadata from S3. Check object key, region and/or access "

@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 
 from streamproc.engines.pose import Point
-from streamproc.engines.ratios import Edges
 from streamproc.errors import EngineError
+from streamproc.model.face import Edges
 from streamproc.model.media import Image
 
 INSTALL = "run: pip install 'streamproc[offline]'"

@@ -17,7 +17,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from streamproc.engines.models import Model, find_model, is_installed, sha256_of, trouble_of
+from streamproc.engines.models import (
+    Model,
+    copy_remedy,
+    find_model,
+    is_installed,
+    sha256_of,
+    trouble_of,
+)
 from streamproc.engines.packs import KNOWN_PACKS, file_sha256, models_folder, require_whole
 from streamproc.errors import EngineError
 
@@ -80,15 +87,14 @@ def install_model(name: str, models_dir: Path, progress: Progress) -> Path:
     the file, the download fails, or its SHA-256 is not the registry's.
     """
     model = find_model(name)
-    copy = f"streamproc models install {name} --from FILE"
     if is_installed(model, models_dir) and not trouble_of(model, models_dir):
         return models_dir / model.file
     if not model.url:
         raise EngineError(
             f"model {name} cannot be downloaded: {model.source} publishes it in another format "
-            f"than {model.file}; with a copy of that file, run: {copy}"
+            f"than {model.file}; {copy_remedy(model, models_dir)}"
         )
-    with _connected(model.url, f"with a copy of {model.file} run: {copy}") as response:
+    with _connected(model.url, copy_remedy(model, models_dir)) as response:
         return _stored(
             model,
             models_dir,

@@ -85,7 +85,7 @@ MODELS: Mapping[str, Model] = {
             url="",
             sha256="b52ca5bb6ceca00d9173c6e063a4ba57a3ded6881d07ee3b4c336cb3343a3e86",
             bytes=2_567_225,
-            needed_by=("all Landmarks", "Smile", "EyesOpen", "MouthOpen", "Eyeglasses"),
+            needed_by=("Landmarks beyond five", "Smile", "EyesOpen", "MouthOpen", "Eyeglasses"),
         ),
         Model(
             name="mediapipe_face_blendshapes",
@@ -157,12 +157,21 @@ def require_model(name: str, models_dir: Path) -> Path:
 
 def remedy(model: Model, models_dir: Path) -> str:
     """The command that puts a whole file there."""
-    command = f"run: streamproc models install {model.name}"
     if not model.url:
-        command = f"with a copy of {model.file} {command} --from FILE"
-    if models_dir != AnalysisConfig().models_dir:
-        command += f" --models-dir {shlex.quote(str(models_dir))}"
-    return command
+        return copy_remedy(model, models_dir)
+    return f"run: streamproc models install {model.name}{_option(models_dir)}"
+
+
+def copy_remedy(model: Model, models_dir: Path) -> str:
+    """The same for who has the file from elsewhere."""
+    command = f"streamproc models install {model.name} --from FILE{_option(models_dir)}"
+    return f"with a copy of {model.file} run: {command}"
+
+
+def _option(models_dir: Path) -> str:
+    if models_dir == AnalysisConfig().models_dir:
+        return ""
+    return f" --models-dir {shlex.quote(str(models_dir))}"
 
 
 def sha256_of(path: Path) -> str:

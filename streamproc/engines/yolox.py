@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.engines.coco import CLASSES
-from streamproc.engines.models import find_model, remedy
-from streamproc.engines.packs import file_sha256, model_version
+from streamproc.engines.models import find_model, remedy, sha256_of
+from streamproc.engines.packs import model_version
 from streamproc.engines.runtime import open_session
 from streamproc.errors import EngineError
 from streamproc.model.detection import Detection
@@ -26,6 +26,7 @@ _STRIDES = (8, 16, 32)
 _VALUES = 4 + 1 + len(CLASSES)  # of each cell: centre and size, objectness, classes
 _PADDING = 114  # the grey that YOLOX was trained with
 _SAME_OBJECT = 0.45  # intersection over union, within a class
+_SCORE_MIN = 0.1
 _MODEL = find_model("yolox_nano_coco")
 
 
@@ -43,24 +44,24 @@ class YoloxDetector:
         self._grid, self._strides = _cells(height, width)
         self._input = self._session.get_inputs()[0].name
         self._rehearse(path)
-        self.version = model_version(file_sha256(path))
+        self.version = model_version(sha256_of(path))
         """Digits and dots; changes with the weights."""
 
-    def detect(self, image: Image, confidence_min: float = 10.0) -> list[Detection]:
-        """The objects of a picture, surest first, boxes cut at its edges.
+    def detect(self, image: Image) -> list[Detection]:
+        """The objects of a picture, surest first, boxes cut at its edges; from a confidence of 10.
 
         The confidence is 100 × objectness × class score: it orders, and is no probability.
         """
         planes, scale = letterbox(image, self._sides)
         (raw,) = self._session.run(None, {self._input: planes})
-        return self._detections(raw[0], image, scale, confidence_min / 100.0)
+        return self._detections(raw[0], image, scale)
 
     def _detections(
-        self, cells: NDArray[np.float32], image: Image, scale: float, score_min: float
+        self, cells: NDArray[np.float32], image: Image, scale: float
     ) -> list[Detection]:
         classes = cells[:, 5:].argmax(axis=1)
         scores = cells[:, 4] * np.take_along_axis(cells[:, 5:], classes[:, None], axis=1)[:, 0]
-        sure = np.flatnonzero(scores >= score_min)
+        sure = np.flatnonzero(scores >= _SCORE_MIN)
         classes, scores = classes[sure], scores[sure]
         sizes = np.exp(cells[sure, 2:4]) * self._strides[sure]
         corners = (cells[sure, :2] + self._grid[sure]) * self._strides[sure] - sizes / 2

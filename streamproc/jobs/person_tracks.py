@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.model.detection import Detection
-from streamproc.model.face import BoundingBox, Face
+from streamproc.model.face import BoundingBox, Edges, Face, overlap
 
 # The figures below were chosen on three recordings sampled at 1 to 25 frames per second, and on
 # one of them with detections taken out for up to 1.6 s while people walk.
@@ -31,7 +31,8 @@ FORGOTTEN_S = 2.0
 """How long a person may be out of sight and be known again."""
 
 SEEN_S = 0.5
-"""A person is seen in as many frames as this much time has; less is a whim of the detector."""
+"""A person is seen in as many frames as this much time has on the average of the video; less is a
+whim of the detector."""
 
 _REACH = 0.3
 """Boxes are compared with this part of their sides added all around (buffered IoU, Yang et al.,
@@ -67,7 +68,7 @@ class Sighting:
 
 @dataclass(slots=True)
 class _Track:
-    box: NDArray[np.float64]  # where they were seen last; edges in _UNITS
+    box: Edges  # where they were seen last, in _UNITS
     held: list[Sighting] | None = field(default_factory=list)
     """What was seen before that was enough to call it a person; None from then on."""
 
@@ -76,7 +77,7 @@ class PersonTracker:
     """The persons of one video. Frames come in their order."""
 
     def __init__(self, fps: float) -> None:
-        """fps: frames per second that will come. The first tracker of a process loads the
+        """fps: frames per second that will come at most. The first tracker of a process loads the
         library, which takes two seconds: make it on a thread."""
         from supervision import Detections
         from trackers import BIoU, ByteTrackTracker
@@ -91,11 +92,12 @@ class PersonTracker:
             minimum_iou_threshold=_OVERLAP_MIN,
             iou=BIoU(_REACH),
         )
-        self._enough = math.ceil(SEEN_S * fps)
+        self._fps = fps
         self._tracks: dict[int, _Track] = {}  # of those in sight, or not forgotten yet
         self._listed: list[int] = []
         self._numbers = 0
         self._frames = 0
+        self._began_s = math.inf
         self._now_s = -math.inf
 
     def add(self, timestamp_ms: int, persons: Sequence[Person]) -> list[Sighting]:
@@ -103,15 +105,18 @@ class PersonTracker:
         self._frames += 1
         boxes = _edges([person.body.box for person in persons])
         told: list[Sighting] = []
-        for at, number in self._follow(timestamp_ms, persons, boxes):
-            track = self._tracks.setdefault(number, _Track(boxes[at]))
-            track.box = boxes[at]
+        numbers = self._follow(timestamp_ms, persons, boxes)
+        enough = self._enough()
+        for at, number in numbers:
+            box = tuple(boxes[at].tolist())
+            track = self._tracks.setdefault(number, _Track(box))
+            track.box = box
             sighting = Sighting(timestamp_ms, number, persons[at])
             if track.held is None:
                 told.append(sighting)
                 continue
             track.held.append(sighting)
-            if len(track.held) >= self._enough:
+            if len(track.held) >= enough:
                 told += self._list(number)
         remembered = {tracklet.tracker_id for tracklet in self._library.tracks}
         for number in self._tracks.keys() - remembered:
@@ -123,10 +128,17 @@ class PersonTracker:
         the order of first appearance. In a video of fewer frames than are enough for a person,
         everybody counts."""
         told: list[Sighting] = []
-        if self._frames < self._enough:
+        if self._frames < math.ceil(SEEN_S * self._fps):
             for number in sorted(self._tracks):
-                told += self._list(number)
+                if self._tracks[number].held is not None:
+                    told += self._list(number)
         return told, {number: index for index, number in enumerate(sorted(self._listed))}
+
+    def _enough(self) -> int:
+        """Sightings that make a person."""
+        seconds = self._now_s - self._began_s
+        fps = min(self._fps, (self._frames - 1) / seconds) if seconds > 0 else self._fps
+        return math.ceil(SEEN_S * fps)
 
     def _list(self, number: int) -> list[Sighting]:
         track = self._tracks[number]
@@ -140,6 +152,7 @@ class PersonTracker:
         """Which of the persons has which number; not everybody has one."""
         # Time that stands still is a mistake to the library, of which it warns.
         self._now_s = max(timestamp_ms / 1000, self._now_s + 0.001)
+        self._began_s = min(self._began_s, self._now_s)
         found = self._detections(
             xyxy=boxes,
             confidence=np.array([person.body.confidence / 100 for person in persons]),
@@ -154,13 +167,15 @@ class PersonTracker:
         for tracklet in list(self._library.tracks):
             if tracklet.tracker_id == _NEW:
                 at = int(np.abs(boxes - tracklet.get_state_bbox()).sum(axis=1).argmin())
-                tracklet.tracker_id = numbers[at] = self._number(boxes[at], numbers.values())
+                tracklet.tracker_id = numbers[at] = self._number(
+                    tuple(boxes[at].tolist()), numbers.values()
+                )
         return sorted(numbers.items())
 
-    def _number(self, box: NDArray[np.float64], in_sight: Collection[int]) -> int:
+    def _number(self, box: Edges, in_sight: Collection[int]) -> int:
         """That of somebody who was lost at this place, who then is lost no more; or a new one."""
         lost = {
-            n: _overlap(track.box, box) for n, track in self._tracks.items() if n not in in_sight
+            n: overlap(track.box, box) for n, track in self._tracks.items() if n not in in_sight
         }
         number = max(lost, key=lost.__getitem__, default=_NEW)
         if number == _NEW or lost[number] < _SAME_PLACE:
@@ -175,11 +190,3 @@ def _edges(boxes: Sequence[BoundingBox]) -> NDArray[np.float64]:
     """Left, top, right and bottom, shape (boxes, 4)."""
     edges = [(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes]
     return np.array(edges, np.float64).reshape(-1, 4) * _UNITS
-
-
-def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Intersection over union, 0 to 1."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(sides.clip(min=0)))
-    areas = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]))
-    return shared / (areas - shared)

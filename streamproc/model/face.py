@@ -1,4 +1,4 @@
-"""Faces, where they are in a picture and whom they resemble. Values only."""
+"""Faces, where they are in a picture and whom they resemble. Values, and how they overlap."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Embedding: TypeAlias = NDArray[np.float32]
 """A vector of shape (dimension,) and length 1."""
+
+Edges: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a rectangle, in one unit or in ratios."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,13 @@ class IndexedFace:
 class Match:
     face: IndexedFace
     similarity: float  # 0 to 100, calibrated per pack
+
+
+def overlap(one: Edges, other: Edges) -> float:
+    """Intersection over union, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other))
+    return width * height / (areas - width * height)

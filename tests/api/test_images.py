@@ -91,6 +91,7 @@ TOLD = {
         (["AGE_RANGE"], {"AgeRange"}, 5),
         (["DEFAULT", "SMILE", "EMOTIONS"], {"Smile", "Emotions"}, 5),
         (["BEARD", "EYES_OPEN"], {"EyesOpen"}, 5),
+        (["GENDER", "EYEGLASSES", "MOUTH_OPEN"], {"Gender", "Eyeglasses", "MouthOpen"}, 5),
         (["ALL"], set(TOLD), 30),
         (["ALL", "SMILE"], set(TOLD), 30),
     ],
@@ -281,7 +282,7 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(variable, "test")
     request = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert json.load(answer)["status"] == "ok"
     s3 = boto3.client("s3", endpoint_url=moto_url, region_name=REGION)
     s3.create_bucket(Bucket="photos", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -372,5 +373,5 @@ def test_bytes_travel_as_base64(start_api: StartApi) -> None:
             "X-Amz-Target": "RekognitionService.DetectFaces",
         },
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert json.load(answer) == {"FaceDetails": []}

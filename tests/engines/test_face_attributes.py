@@ -228,6 +228,8 @@ def value(rated: Rated | None) -> bool:
 def test_an_emotion_is_the_first_that_is_named(
     detailed: FaceEngine, testdata: Path, name: str, emotion: str
 ) -> None:
+    """How emotions.py cuts a face was chosen with these very photos at hand: they show that it
+    still does what it did, and not how often it is right on others."""
     emotions = traits_of(faces_of(detailed, photo(testdata, name))[0]).emotions
     assert emotions[0][0] == emotion
     assert sum(sure for _, sure in emotions) == pytest.approx(100, abs=0.01)
@@ -235,6 +237,7 @@ def test_an_emotion_is_the_first_that_is_named(
 
 @pytest.mark.testdata
 def test_open_and_closed_eyes_are_told_apart(detailed: FaceEngine, testdata: Path) -> None:
+    """These photos, too, were at hand when the boundaries of expressions.py were chosen."""
     for name, are_open in (("open_eyes.png", True), ("close_eyes.jpeg", False)):
         (face,) = faces_of(detailed, photo(testdata, name))
         assert value(traits_of(face).eyes_open) is are_open, name
@@ -249,6 +252,7 @@ def test_a_smile_is_one_and_a_stern_face_is_none(detailed: FaceEngine, testdata:
 
 @pytest.mark.testdata
 def test_glasses_are_seen_on_who_wears_them(detailed: FaceEngine, testdata: Path) -> None:
+    """Clear cases only; docs/stored-video.md says how often the network errs on others."""
     wears = testdata / "lfw" / "gallery" / "John_Bolton" / "John_Bolton_0001.jpg"
     assert value(traits_of(faces_of(detailed, read(wears))[0]).eyeglasses)
     for name in ("anger.png", "sad.png", "open_eyes.png"):

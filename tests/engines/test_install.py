@@ -249,7 +249,7 @@ def test_a_whole_model_is_not_fetched_again_and_a_damaged_one_is_replaced(
         ({"archive": WEIGHTS * 2}, "more than 7000 bytes"),
         ({"archive": b"<html>moved</html>"}, "SHA-256"),
         ({"missing_bytes": 10}, "ended after|broke off"),
-        ({"status": 404}, "answered 404.*models install toy --from FILE"),
+        ({"status": 404}, "answered 404.*models install toy --from FILE --models-dir "),
     ],
 )
 def test_a_model_that_is_not_the_known_file_changes_nothing(

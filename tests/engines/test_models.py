@@ -43,6 +43,7 @@ def test_no_two_models_share_a_file() -> None:
     assert len({model.file for model in MODELS.values()}) == len(MODELS)
 
 
+@pytest.mark.testdata
 @pytest.mark.parametrize("name", MODELS)
 def test_the_registry_describes_the_files_of_the_test_data(testdata: Path, name: str) -> None:
     folder = testdata / "models" / "analysis"

@@ -16,17 +16,17 @@ from streamproc.engines.fake import FakeEngine
 from streamproc.engines.load import load_engine
 from streamproc.engines.runtime import CPU
 from streamproc.jobs.analyses.face_detection import FaceDetection
-from streamproc.model.detection import Detection
 from streamproc.model.face import Face, Rated, Traits
 from streamproc.model.job import JobKind, JobSpec
 from streamproc.model.media import Image
 from streamproc.model.video import ObjectRef, VideoFrame
 from streamproc.settings import EngineConfig
+from tests.jobs.blind_vision import BlindVision
 
 ANN, BOB = 1, 5
 
 
-class FaceVision:
+class FaceVision(BlindVision):
     """A Vision that sees faces only, and remembers how it was asked."""
 
     def __init__(self, engine: FaceEngine) -> None:
@@ -42,12 +42,6 @@ class FaceVision:
             smiling = Traits(smile=Rated(True, 90.0))
             return [replace(face, age=30, traits=smiling) for face in faces]
         return faces
-
-    async def objects(self, image: Image) -> list[Detection]:
-        raise AssertionError("face detection needs no objects")
-
-    async def moderation(self, image: Image) -> Mapping[str, float]:
-        raise AssertionError("face detection needs no moderation")
 
 
 def face_spec(**parameters: str) -> JobSpec:

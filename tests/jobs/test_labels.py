@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
-from streamproc.engines.ratios import Edges, overlap
 from streamproc.engines.yolox import YoloxDetector
 from streamproc.jobs.analyses.labels import Labels
 from streamproc.model.detection import Detection
-from streamproc.model.face import BoundingBox, Face
+from streamproc.model.face import BoundingBox, Edges, overlap
 from streamproc.model.job import Aggregation, Item, JobKind, JobSpec
 from streamproc.model.media import Image
 from streamproc.model.video import ObjectRef, VideoFrame
+from tests.jobs.blind_vision import BlindVision
 
 BOX = BoundingBox(0.1, 0.2, 0.3, 0.4)
 BLACK = np.zeros((64, 64, 3), np.uint8)
 
 
-class ObjectVision:
+class ObjectVision(BlindVision):
     """A Vision that sees objects only: the next of a script, or what a detector finds."""
 
     def __init__(self, *script: Sequence[Detection], detector: YoloxDetector | None = None) -> None:
@@ -30,14 +30,6 @@ class ObjectVision:
 
     async def objects(self, image: Image) -> list[Detection]:
         return self._detector.detect(image) if self._detector else list(self._script.pop(0))
-
-    async def faces(
-        self, image: Image, *, attributes: bool = False, embeddings: bool = True
-    ) -> list[Face]:
-        raise AssertionError("labels need no faces")
-
-    async def moderation(self, image: Image) -> Mapping[str, float]:
-        raise AssertionError("labels need no moderation")
 
 
 def seen(name: str, confidence: float, box: BoundingBox = BOX) -> Detection:

@@ -7,11 +7,10 @@ import pytest
 
 from streamproc.engines.nsfw import CLASSES
 from streamproc.jobs.analyses.moderation import ILLUSTRATED, LABELS, Moderation
-from streamproc.model.detection import Detection
-from streamproc.model.face import Face
 from streamproc.model.job import Aggregation, Item, JobKind, JobSpec
 from streamproc.model.media import Image
 from streamproc.model.video import ObjectRef, VideoFrame
+from tests.jobs.blind_vision import BlindVision
 
 TWO_LEVELS = {  # Rekognition's, before 2024; what of it the model can tell
     "Explicit Nudity": {"Nudity", "Illustrated Explicit Nudity"},
@@ -20,7 +19,7 @@ TWO_LEVELS = {  # Rekognition's, before 2024; what of it the model can tell
 NEUTRAL = {"Neutral": 1.0}
 
 
-class ModerationVision:
+class ModerationVision(BlindVision):
     """A Vision that classifies pictures only, by a script."""
 
     def __init__(self, script: Sequence[Mapping[str, float]]) -> None:
@@ -28,14 +27,6 @@ class ModerationVision:
 
     async def moderation(self, image: Image) -> Mapping[str, float]:
         return {**dict.fromkeys(CLASSES, 0.0), **self._script.pop(0)}
-
-    async def faces(
-        self, image: Image, *, attributes: bool = False, embeddings: bool = True
-    ) -> list[Face]:
-        raise AssertionError("moderation needs no faces")
-
-    async def objects(self, image: Image) -> list[Detection]:
-        raise AssertionError("moderation needs no objects")
 
 
 async def moderate(

@@ -21,6 +21,7 @@ from streamproc.model.job import JobKind
 from streamproc.model.media import Image
 from streamproc.model.video import VideoFrame
 from streamproc.settings import EngineConfig
+from tests.jobs.blind_vision import BlindVision
 from tests.jobs.people_in_clips import answers, at_fps, spec
 
 FPS = 5.0
@@ -37,7 +38,7 @@ def face(left: float, top: float) -> Face:
 
 
 @dataclass
-class PaperVision:
+class PaperVision(BlindVision):
     """Sees in a frame what was written down for its brightness."""
 
     bodies: Mapping[int, Sequence[Detection]]
@@ -57,12 +58,9 @@ class PaperVision:
         assert not embeddings, "nobody is searched for: the dear part is not needed"
         return list(self.heads.get(int(image[0, 0, 0]), ()))
 
-    async def moderation(self, image: Image) -> dict[str, float]:
-        raise AssertionError("nobody asked for moderation")
-
 
 @dataclass
-class ModelVision:
+class ModelVision(BlindVision):
     """Real models on threads, as a daemon has them; faces only with an engine."""
 
     detector: YoloxDetector
@@ -80,9 +78,6 @@ class ModelVision:
             self.engine.analyse, [image], attributes=attributes, embeddings=embeddings
         )
         return found
-
-    async def moderation(self, image: Image) -> dict[str, float]:
-        raise AssertionError("nobody asked for moderation")
 
 
 def frames(count: int) -> list[Image]:
@@ -187,6 +182,7 @@ async def of_clip(
     return people
 
 
+@pytest.mark.testdata
 async def test_each_of_six_people_who_come_one_after_the_other_has_one_index(
     testdata: Path, detector: YoloxDetector
 ) -> None:
@@ -210,6 +206,7 @@ async def test_each_of_six_people_who_come_one_after_the_other_has_one_index(
         assert len(seconds) >= 0.97 * (seconds[-1] - seconds[0]) * FPS
 
 
+@pytest.mark.testdata
 async def test_people_in_a_lobby_keep_their_index_and_have_their_faces(
     testdata: Path, detector: YoloxDetector
 ) -> None:

@@ -119,6 +119,18 @@ def test_in_a_video_of_a_frame_or_two_everybody_counts() -> None:
     assert follow([[body(0.1), body(0.6)], [body(0.1)]]) == {0: [0.0, 0.2], 1: [0.0]}
 
 
+def test_in_a_video_slower_than_asked_for_a_person_needs_no_more_time() -> None:
+    """One frame a second: somebody who stays for two of them is no whim of the detector."""
+    tracker = PersonTracker(FPS)
+    told = []
+    for second in range(20):
+        told += tracker.add(second * 1000, [body(0.4)] if second in (9, 10) else [])
+    rest, indices = tracker.finish()
+    assert [sighting.timestamp_ms for sighting in told + rest] == [9000, 10000]
+    assert list(indices.values()) == [0]
+    assert follow([[body(0.1), body(0.6)], [body(0.1)]], 1.0) == {0: [0.0, 1.0], 1: [0.0]}
+
+
 def test_time_that_stands_still_does_no_harm() -> None:
     tracker = PersonTracker(FPS)
     told = [one for _ in range(5) for one in tracker.add(1000, [body(0.4)])]

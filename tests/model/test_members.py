@@ -43,6 +43,7 @@ def test_engines_are_asked_only_for_what_could_be_measured() -> None:
     assert not asks_for_more(["DEFAULT", "BEARD", "SUNGLASSES", "FACE_OCCLUDED", "EYE_DIRECTION"])
     for attribute in (
         "ALL",
+        "AGE_RANGE",
         "SMILE",
         "EYEGLASSES",
         "EYES_OPEN",

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamproc.jobs.analyses.label_filters import LabelFilter
 from streamproc.jobs.analyses.segments import Segment, Segments, segment_item
-from streamproc.jobs.analyses.taxonomy import LabelEntry, Taxonomy, shipped_taxonomy
+from streamproc.jobs.analyses.taxonomy import LabelEntry, shipped_taxonomy
 from streamproc.jobs.ports import Outcome, Vision
 from streamproc.model.detection import Detection
 from streamproc.model.job import Item, JobSpec
@@ -24,18 +24,11 @@ class Labels:
     child: the detector's score, which orders and is no probability. The instances are those that
     reach MinConfidence; the detector itself gives none below 10."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        vision: Vision,
-        fps: float,
-        model_version: str,
-        taxonomy: Taxonomy | None = None,
-    ) -> None:
+    def __init__(self, spec: JobSpec, vision: Vision, fps: float, model_version: str) -> None:
         self.fps = fps
         self.model_version = model_version
         self._vision = vision
-        self._taxonomy = taxonomy or shipped_taxonomy()
+        self._taxonomy = shipped_taxonomy()
         self._confidence_min: float = spec.parameters["MinConfidence"]
         settings = spec.parameters.get("Settings") or {}
         self._filter = LabelFilter(settings.get("GeneralLabels") or {})
@@ -52,7 +45,7 @@ class Labels:
             yield self._segment(segment)
         for name, confidence in confidences.items():
             label = {
-                **_label(self._taxonomy[name], confidence),
+                **_label(self._taxonomy.labels[name], confidence),
                 "Instances": [
                     {"BoundingBox": box_members(one.box), "Confidence": one.confidence}
                     for one in instances.get(name, ())
@@ -75,16 +68,17 @@ class Labels:
         """Of the labels that are listed, in the order in which they are."""
         confidences: defaultdict[str, float] = defaultdict(float)
         for name, found in instances.items():
-            for label in (name, *self._taxonomy[name].parents):
+            for label in (name, *self._taxonomy.labels[name].parents):
                 confidences[label] = max(confidences[label], found[0].confidence)
-        admitted = [name for name in confidences if self._filter.admits(self._taxonomy[name])]
+        labels = self._taxonomy.labels
+        admitted = [name for name in confidences if self._filter.admits(labels[name])]
         return {
             name: confidences[name]
             for name in sorted(admitted, key=lambda name: (-confidences[name], name))
         }
 
     def _segment(self, segment: Segment) -> Item:
-        label = _label(self._taxonomy[segment.name], segment.confidence)
+        label = _label(self._taxonomy.labels[segment.name], segment.confidence)
         return segment_item(segment, {"Label": label})
 
 

@@ -4,7 +4,7 @@ Knows names only; knows nothing of pictures, confidences or jobs.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -23,28 +23,14 @@ class LabelEntry:
     aliases: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """Labels by name, and by the detector's class. Iterates over all labels."""
-
-    def __init__(self, labels: Mapping[str, LabelEntry], classes: Mapping[str, str]) -> None:
-        self._labels = labels
-        self._classes = classes
-
-    def __getitem__(self, name: str) -> LabelEntry:
-        """The label of this name; KeyError if there is none."""
-        return self._labels[name]
-
-    def __iter__(self) -> Iterator[LabelEntry]:
-        return iter(self._labels.values())
-
-    @property
-    def classes(self) -> Mapping[str, str]:
-        """The name of the label of each class of the detector."""
-        return self._classes
+    labels: Mapping[str, LabelEntry]  # by name
+    classes: Mapping[str, str]  # of the detector, each to the name of its label
 
     def of_class(self, name: str) -> LabelEntry:
         """The label of a detector's class; KeyError if it has none."""
-        return self._labels[self._classes[name]]
+        return self.labels[self.classes[name]]
 
 
 @cache
