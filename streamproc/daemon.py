@@ -49,7 +49,7 @@ async def run(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serving(config):
         await stop.wait()
-        log.info("stopping: draining processors")
+        log.info("stopping: draining jobs and processors")
     log.info("stopped")
 
 
@@ -132,7 +132,7 @@ async def serving(config: Config) -> AsyncIterator[str]:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
-        # Last in, first out: processors drain while the streams they use still answer.
+        # Last in, first out: both drain while the streams and models they use still answer.
         stack.push_async_callback(supervisor.drain)
         stack.push_async_callback(jobs.drain)
         await supervisor.resume_all()

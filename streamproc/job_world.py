@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -37,34 +37,35 @@ from streamproc.objects.store import ObjectStore
 T = TypeVar("T")
 
 
+class _Once(Generic[T]):
+    """A model that is loaded when it is first asked for, whichever threads ask."""
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        self._load = load
+        self._loading = Lock()
+        self._loaded: T | None = None
+
+    def __call__(self) -> T:
+        if self._loaded is None:
+            with self._loading:
+                if self._loaded is None:
+                    self._loaded = self._load()
+        return self._loaded
+
+
 class StoredVideoModels:
-    """The models beside the face engine, each loaded when the first job needs it."""
+    """The models beside the face engine, each loaded when the first job needs it; at once from
+    then on. Both raise EngineError if theirs is not installed."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self._loading = Lock()  # jobs are opened on threads
-        self._detector: YoloxDetector | None = None
-        self._classifier: NsfwClassifier | None = None
-
-    def detector(self) -> YoloxDetector:
-        """Raises EngineError if it is not installed."""
-        with self._loading:
-            if self._detector is None:
-                self._detector = YoloxDetector(self._path("yolox_nano_coco"), *self._options())
-            return self._detector
-
-    def classifier(self) -> NsfwClassifier:
-        """Raises EngineError if it is not installed."""
-        with self._loading:
-            if self._classifier is None:
-                self._classifier = NsfwClassifier(self._path("nsfw_mobilenet_v2"), *self._options())
-            return self._classifier
-
-    def _path(self, name: str) -> Path:
-        return require_model(name, self._config.analysis.models_dir)
-
-    def _options(self) -> tuple[list[str], int]:
-        return self._config.engine.providers, self._config.engine.threads
+        models_dir = config.analysis.models_dir
+        options = (config.engine.providers, config.engine.threads)
+        self.detector = _Once(
+            lambda: YoloxDetector(require_model("yolox_nano_coco", models_dir), *options)
+        )
+        self.classifier = _Once(
+            lambda: NsfwClassifier(require_model("nsfw_mobilenet_v2", models_dir), *options)
+        )
 
 
 class BackgroundVision:
@@ -156,7 +157,10 @@ class StoredVideoWorld:
             else {}
         )
         try:
-            async with self._clients.open("sns", notice.region, role_arn=notice.role_arn) as sns:
+            async with self._clients.open(
+                "sns", notice.region, role_arn=notice.role_arn, connect_timeout=5,
+                retries={"max_attempts": 0},  # a topic that was slow to say yes hears each
+            ) as sns:  # fmt: skip
                 await sns.publish(TopicArn=topic, Message=notice.message, **fifo)
         except (ClientError, BotoCoreError, StreamprocError) as error:
-            raise TransientFailure(f"{topic} was not told: {error}") from error
+            raise TransientFailure(str(error)) from error

@@ -72,7 +72,7 @@ class DaemonProcess:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         return aws_client(service, self.url, region)

@@ -2,7 +2,8 @@
 
 One notice at a time for each destination, so a topic that is slow or gone holds up its own
 alone. What waits is on disk, in the outbox; a restart goes on with it. A daemon that is killed
-between a topic's yes and its own note of it tells that one notice twice.
+between a topic's yes and its own note of it tells that one notice twice, and so does one that
+has not heard the yes in time.
 """
 
 import asyncio
@@ -84,19 +85,19 @@ class NoticeSender:
         waiting = await self._outbox.oldest(destination)
         if waiting is None:
             return False
-        telling = asyncio.create_task(self._tell(*waiting))
-        try:
-            await asyncio.shield(telling)
-        except asyncio.CancelledError:
-            await asyncio.wait([telling], timeout=_STOP_S)
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
-            raise
+        async with self._in_flight:
+            telling = asyncio.create_task(self._tell(*waiting))
+            try:
+                await asyncio.shield(telling)
+            except asyncio.CancelledError:
+                await asyncio.wait([telling], timeout=_STOP_S)
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+                raise
         return True
 
     async def _tell(self, key: int, notice: Notice) -> None:
-        async with self._in_flight:
-            await self._publish(notice)
+        await self._publish(notice)
         # Only this is tried again if the disk refuses it: the topic has the notice.
         await self._patiently("the outbox of notices", partial(self._outbox.accepted, key))
 

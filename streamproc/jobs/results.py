@@ -43,12 +43,12 @@ class ResultStore:
         """Apply what is known of groups at the end: those without a body go with their items,
         a sort key takes the place of that of the items. A group that is not named stays as it
         is. The bodies are merged when a page is read."""
-        for part in _parts(judged):
-            async with self._database.write() as connection:
-                if part:
-                    await connection.execute(insert(groups), schema.group_values(job, part))
         if not judged:
             return
+        for part in _parts(judged):
+            values = await asyncio.to_thread(schema.group_values, job, part)
+            async with self._database.write() as connection:
+                await connection.execute(insert(groups), values)
         first, last = await self._span(job)
         own = groups.c.job == job
         unlisted = select(groups.c.number).where(own, ~groups.c.listed)

@@ -195,11 +195,17 @@ class JobRunner:
         )  # fmt: skip
         self._runs[job.id] = run
         try:
-            await self._store.begin(job)
-            await run.run()
+            await self._bring_to_an_end(job, run)
         except asyncio.CancelledError:
             await self._rest(job)
             raise
+        finally:
+            del self._runs[job.id]
+
+    async def _bring_to_an_end(self, job: OpenJob, run: JobRun) -> None:
+        try:
+            await self._store.begin(job)
+            await run.run()
         except Exception as error:  # the one broad except: the runner lives on
             # What is ours explains itself; for the rest somebody will want to see where.
             trace = None if isinstance(error, StreamprocError) else error
@@ -207,8 +213,6 @@ class JobRunner:
             await self._fail(job, _in_words(error))
         else:
             log.info("job %s SUCCEEDED", job.id)
-        finally:
-            del self._runs[job.id]
 
     async def _fail(self, job: OpenJob, message: str) -> None:
         """Until it is written: a job that cannot even fail must not look as if it ran on."""

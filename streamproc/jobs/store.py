@@ -24,7 +24,7 @@ from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobVi
 from streamproc.model.video import VideoMetadata
 
 _GRACE_S = 60.0
-"""Past results are deleted this much later: a page that was begun in time is read to its end."""
+"""Past results are deleted this much later: who learned of a job in time gets the page too."""
 
 
 class JobStore:
@@ -141,13 +141,12 @@ class JobStore:
     ) -> list[dict[str, Any]]:
         """Items of a job that SUCCEEDED, each {"Timestamp": ms, its other members}, from the
         place offset on; of any other job none. Results never change, so a place is a number.
+        Whether the job is kept still is for get() to say, before.
 
         By time: then in the order in which they were found. By key: by sort key, the surest
         first, then by time.
         """
-        job = select(jobs.c.key).where(
-            jobs.c.id == job_id, _is(JobStatus.SUCCEEDED), self._kept()
-        )  # fmt: skip
+        job = select(jobs.c.key).where(jobs.c.id == job_id, _is(JobStatus.SUCCEEDED))
         return await self.results.page(
             job.scalar_subquery(), aggregation, by_key=by_key, offset=offset, limit=limit
         )

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +20,7 @@ from aiohttp import web
 
 from streamproc.cli.demo_video import EILEEN, FPS, encode, scene
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 # However slow the machine that runs the tests: every frame that is due is analysed.
@@ -130,6 +133,27 @@ def key_of(record: dict[str, Any]) -> tuple[str, float]:
     """A record's natural identity: its fragment, and where in it."""
     video = record["InputInformation"]["KinesisVideo"]
     return video["FragmentNumber"], video["FrameOffsetInSeconds"]
+
+
+@pytest.fixture
+def aws_cli() -> Callable[..., dict[str, Any]]:
+    """Run an unmodified `aws rekognition ...` against a daemon; what it answers."""
+    aws = ROOT / ".venv-awscli" / "bin" / "aws"
+    if not aws.exists():
+        pytest.skip("aws-cli is not installed beside the project; `make test` installs it")
+
+    def run(url: str, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [str(aws), "rekognition", *arguments, "--endpoint-url", url,
+             "--region", "us-east-1", "--output", "json"],
+            capture_output=True, text=True, timeout=90, check=False,
+            env={"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "test",
+                 "AWS_SECRET_ACCESS_KEY": "test"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout or "{}"))
+
+    return run
 
 
 @pytest.fixture(name="read_all")

@@ -1,8 +1,6 @@
 """The life of a processor from outside: boto3, aws-cli, real H.264, real faces."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,34 +113,20 @@ def test_illegal_calls_raise_the_modelled_error_and_change_nothing(rig: Any) -> 
         rig.rekognition.describe_stream_processor(Name="not a name!")
 
 
-def test_aws_cli_creates_describes_and_lists(rig: Any) -> None:
-    aws = ROOT / ".venv-awscli" / "bin" / "aws"
-    if not aws.exists():
-        pytest.skip("aws-cli is not installed beside the project; `make test` installs it")
+def test_aws_cli_creates_describes_and_lists(rig: Any, aws_cli: Any) -> None:
     video, data = rig.streams()
 
-    def run(*arguments: str) -> Any:
-        done = subprocess.run(
-            [str(aws), "rekognition", *arguments, "--endpoint-url", rig.daemon.url,
-             "--region", "us-east-1", "--output", "json"],
-            capture_output=True, text=True, timeout=60, check=False,
-            env={"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "test",
-                 "AWS_SECRET_ACCESS_KEY": "test"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout or "{}")
-
-    created = run(
-        "create-stream-processor", "--name", "cli",
+    created = aws_cli(
+        rig.daemon.url, "create-stream-processor", "--name", "cli",
         "--input", json.dumps({"KinesisVideoStream": {"Arn": video}}),
         "--stream-processor-output", json.dumps({"KinesisDataStream": {"Arn": data}}),
         "--settings", json.dumps({"FaceSearch": {"CollectionId": "people"}}),
         "--role-arn", "arn:aws:iam::000000000000:role/any",
     )  # fmt: skip
     assert created["StreamProcessorArn"].endswith(":streamprocessor/cli")
-    described = run("describe-stream-processor", "--name", "cli")
+    described = aws_cli(rig.daemon.url, "describe-stream-processor", "--name", "cli")
     assert described["Status"] == "STOPPED"
     assert described["Settings"]["FaceSearch"]["FaceMatchThreshold"] == 70.0
-    assert run("list-stream-processors")["StreamProcessors"] == [
+    assert aws_cli(rig.daemon.url, "list-stream-processors")["StreamProcessors"] == [
         {"Name": "cli", "Status": "STOPPED"}
     ]

@@ -1,5 +1,6 @@
 """Short clips whose frames tell which they are, and what jobs are made of."""
 
+import asyncio
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +35,13 @@ def film_brightness(path: Path, frames: int, fps: int = 10) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 (no one event tells)
+            await asyncio.sleep(0.002)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ from streamproc.engines.base import FaceEngine
 from streamproc.engines.fake import PERSONS, FakeEngine
 from streamproc.jobs.merge import merged
 from streamproc.jobs.ports import Analysis
-from streamproc.model.detection import Detection
 from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace, Match, Pose, Quality
 from streamproc.model.job import Item, JobKind, JobSpec
 from streamproc.model.media import Image
 from streamproc.model.person import Celebrity, Recognised
 from streamproc.model.video import ObjectRef, VideoFrame
+from tests.jobs.blind_vision import BlindVision
 
 REGION = "eu-west-1"
 SIDE = 0.1  # of a face, in the picture
@@ -67,7 +67,7 @@ def painted(*people: tuple[int, int, int]) -> Image:
 
 
 @dataclass
-class EngineVision:
+class EngineVision(BlindVision):
     """The Vision port on an engine, for faces only."""
 
     engine: FaceEngine = field(default_factory=FakeEngine)
@@ -76,12 +76,6 @@ class EngineVision:
         self, image: Image, *, attributes: bool = False, embeddings: bool = True
     ) -> list[Face]:
         return self.engine.analyse([image], attributes=attributes, embeddings=embeddings)[0]
-
-    async def objects(self, image: Image) -> list[Detection]:
-        raise AssertionError("nobody asked for objects")
-
-    async def moderation(self, image: Image) -> dict[str, float]:
-        raise AssertionError("nobody asked for moderation")
 
 
 @dataclass

@@ -16,14 +16,9 @@ from streamproc.jobs.notices import NoticeSender
 from streamproc.jobs.schema import OpenJob
 from streamproc.jobs.store import JobStore
 from streamproc.model.job import JobSpec
+from tests.jobs.conftest import until
 
 KEPT_S = 7 * 86_400.0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 (no one event tells)
-            await asyncio.sleep(0.002)
 
 
 async def passes(clock: FakeClock, condition: Callable[[], bool], step_s: float = 60.0) -> None:
@@ -203,6 +198,24 @@ async def test_a_stop_hears_the_topic_out_so_that_nothing_is_told_twice(
     async with sending(store, world, clock):
         await clock.advance(3600)
     assert len(world.published) == 1
+
+
+async def test_a_stop_begins_to_tell_nobody_else(
+    store: JobStore, world: ScriptedJobWorld, clock: FakeClock, job_spec: JobSpec
+) -> None:
+    topics = [f"{job_spec.topic_arn}{number}" for number in range(17)]
+    for number, topic in enumerate(topics):
+        world.silence(topic)
+        await ended(store, replace(job_spec, topic_arn=topic), number)
+
+    def answer_all() -> None:
+        for topic in topics:
+            world.answer(topic)
+
+    async with sending(store, world, clock):
+        await until(lambda: len(world.asked) == 16)
+        asyncio.get_running_loop().call_later(0.05, answer_all)
+    assert len(world.asked) == len(world.published) == 16
 
 
 async def test_what_a_full_disk_does_not_note_is_not_told_again(

@@ -20,12 +20,7 @@ from streamproc.jobs.schema import OpenJob
 from streamproc.jobs.store import JobStore
 from streamproc.model.job import Aggregation, Item, JobSpec
 from streamproc.model.video import VideoFrame, VideoMetadata
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 (no one event tells)
-            await asyncio.sleep(0.002)
+from tests.jobs.conftest import until
 
 
 class Painted:

@@ -29,17 +29,12 @@ from streamproc.jobs.runner import JobRunner
 from streamproc.model.job import Aggregation, Group, Item, JobKind, JobSpec, JobView
 from streamproc.model.video import ObjectRef
 from streamproc.settings import JobsConfig
+from tests.jobs.conftest import until
 
 REGION = "eu-west-1"
 DAY_S = 86_400.0
 
 Open: TypeAlias = Callable[..., Awaitable[JobRunner]]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 (no one event tells)
-            await asyncio.sleep(0.002)
 
 
 async def reaches(runner: JobRunner, job_id: str, status: str) -> JobView:
@@ -402,6 +397,20 @@ async def test_draining_leaves_jobs_to_the_next_daemon_and_counts_no_start(
     assert (await runner.get("us-east-1", late)).status in {"IN_PROGRESS", "SUCCEEDED"}
 
 
+async def test_a_stop_while_a_failure_cannot_be_written_counts_no_start(
+    opened: Open, job_spec: JobSpec, world: ScriptedJobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = await opened(starts_max=1)
+    fail = AsyncMock(side_effect=OperationalError("UPDATE", {}, Exception("disk is full")))
+    monkeypatch.setattr(runner._store, "fail", fail)
+    world.fail("look", MediaError("odd"))
+    job_id = await runner.start(job_spec)
+    await until(lambda: fail.called)
+    await runner.aclose()
+    runner = await opened(starts_max=1)
+    await reaches(runner, job_id, "SUCCEEDED")
+
+
 async def test_a_video_that_ends_the_daemon_is_given_up(
     opened: Open, job_spec: JobSpec, world: ScriptedJobWorld
 ) -> None:
@@ -510,11 +519,10 @@ async def test_results_and_tokens_end_together_and_running_jobs_never(
     await clock.advance(1)
     with pytest.raises(UnknownJob):
         await runner.get(REGION, old)
-    assert await found(runner, old) == []
     await clock.advance(3600)  # the sweep comes by
     async with asyncio.timeout(60):
-        while await runner._store.expire():  # nothing is left to do for another
-            pass
+        while await found(runner, old):
+            await clock.advance(1)
     again = await runner.start(job_spec, "once")
     assert again != old
     world.release()

@@ -1,10 +1,13 @@
 """Jobs as a user runs them: boto3 against a live daemon, videos in a folder or in S3."""
 
+import contextlib
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -189,7 +192,7 @@ class Peers:
         return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def peers() -> Iterator[Peers]:
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
@@ -197,6 +200,68 @@ def peers() -> Iterator[Peers]:
         yield Peers("http://{}:{}".format(*moto.get_host_and_port()))
     finally:
         moto.stop()
+
+
+class HeldPeer:
+    """An S3 whose one object stops half-way, and an SNS that does not answer; until release()."""
+
+    def __init__(self, body: bytes) -> None:
+        self.halfway = threading.Event()  # set when a download hangs
+        self.asked = threading.Event()  # set when a publication does
+        self._released = threading.Event()
+        peer = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("ETag", '"1"')
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.do_HEAD()
+                with contextlib.suppress(OSError):  # whoever asked has gone meanwhile
+                    self.wfile.write(body[: len(body) // 2])
+                    peer.halfway.set()
+                    peer._released.wait()
+                    self.wfile.write(body[len(body) // 2 :])
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                peer.asked.set()
+                peer._released.wait()
+                answer = b"<PublishResponse><PublishResult/></PublishResponse>"
+                with contextlib.suppress(OSError):
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def release(self) -> None:
+        self._released.set()
+
+    def close(self) -> None:
+        self.release()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(60)
+
+
+@pytest.fixture
+def held_peer(tmp_path: Path) -> Iterator[HeldPeer]:
+    """Its object, whatever it is called, is two seconds of grey."""
+    grey = [np.full((120, 160, 3), 128, np.uint8)] * 20
+    peer = HeldPeer(render(tmp_path / "grey.mp4", grey).read_bytes())
+    yield peer
+    peer.close()
 
 
 @pytest.fixture
@@ -231,9 +296,11 @@ def open_real_studio(testdata: Path, open_studio: Callable[..., Studio]) -> Call
 
 @pytest.fixture(scope="module")
 def real_studio(
-    testdata: Path, start_shared_daemon: DaemonFactory, tmp_path_factory: pytest.TempPathFactory
-) -> Studio:
-    """One for a whole module, its bucket holding the recordings as well."""
+    testdata: Path, start_shared_daemon: DaemonFactory, peers: Peers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Studio:  # fmt: skip
+    """One for a whole module, its bucket holding the recordings as well; other buckets and
+    topics are moto's."""
     folder = tmp_path_factory.mktemp("bucket")
     for video in (testdata / "videos").glob("*.mp4"):
         (folder / video.name).write_bytes(video.read_bytes())
@@ -241,6 +308,7 @@ def real_studio(
         "--pack", str(testdata / "models" / "mbf_arcface"),
         "--set", f'buckets.{BUCKET}="{folder}"',
         "--set", f'analysis.models_dir="{testdata / "models" / "analysis"}"',
+        "--set", f"endpoints.s3={peers.url}", "--set", f"endpoints.sns={peers.url}",
         engine="insightface",
     )  # fmt: skip
     return Studio(daemon, folder)
@@ -273,5 +341,20 @@ def plain_studio(
     daemon = start_shared_daemon(
         "--set", f'buckets.{BUCKET}="{folder}"',
         "--set", f'analysis.models_dir="{folder / "no-models"}"',
+        "--set", "jobs.video_bytes_max=10000000",
+    )  # fmt: skip
+    return Studio(daemon, folder)
+
+
+@pytest.fixture(scope="module")
+def peers_studio(
+    start_shared_daemon: DaemonFactory, peers: Peers, tmp_path_factory: pytest.TempPathFactory
+) -> Studio:
+    """The same, with moto for other buckets and for topics."""
+    folder = tmp_path_factory.mktemp("bucket")
+    daemon = start_shared_daemon(
+        "--set", f'buckets.{BUCKET}="{folder}"',
+        "--set", f"endpoints.s3={peers.url}", "--set", f"endpoints.sns={peers.url}",
+        name="peers",
     )  # fmt: skip
     return Studio(daemon, folder)

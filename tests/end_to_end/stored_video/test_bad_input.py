@@ -16,6 +16,7 @@ from streamproc.cli.demo_video import EILEEN
 from tests.end_to_end.stored_video.conftest import (
     KINDS,
     OPERATION,
+    HeldPeer,
     Peers,
     Studio,
     on_grey,
@@ -78,9 +79,9 @@ def test_an_object_that_cannot_be_had_is_refused_at_start(
 
 
 def test_an_object_of_moto_s_s3_that_cannot_be_had_is_refused_at_start(
-    open_studio: Callable[..., Studio], peers: Peers
+    peers_studio: Studio, peers: Peers
 ) -> None:
-    studio = open_studio("--set", f"endpoints.s3={peers.url}")
+    studio = peers_studio
     s3 = peers.client("s3")
     s3.create_bucket(Bucket="films")
     s3.put_object(Bucket="films", Key="there.mp4", Body=b"x")
@@ -98,9 +99,9 @@ def test_an_object_of_moto_s_s3_that_cannot_be_had_is_refused_at_start(
 
 
 def test_the_version_that_was_asked_for_is_the_one_that_is_read(
-    open_studio: Callable[..., Studio], peers: Peers, tmp_path: Path
+    peers_studio: Studio, peers: Peers, tmp_path: Path
 ) -> None:
-    studio = open_studio("--set", f"endpoints.s3={peers.url}")
+    studio = peers_studio
     s3 = peers.client("s3")
     s3.create_bucket(Bucket="films")
     s3.put_bucket_versioning(Bucket="films", VersioningConfiguration={"Status": "Enabled"})
@@ -117,16 +118,14 @@ def test_the_version_that_was_asked_for_is_the_one_that_is_read(
         assert answer["Video"] == video
 
 
-def test_a_video_that_is_too_large_is_refused_with_both_figures(
-    open_studio: Callable[..., Studio],
-) -> None:
-    studio = open_studio("--set", "jobs.video_bytes_max=1024")
-    (studio.folder / "large.mp4").write_bytes(bytes(1025))
+def test_a_video_that_is_too_large_is_refused_with_both_figures(plain_studio: Studio) -> None:
+    with (plain_studio.folder / "large.mp4").open("wb") as file:
+        file.truncate(10_000_001)
     with pytest.raises(ClientError) as error:
-        studio.start("ContentModeration", "large.mp4")
+        plain_studio.start("ContentModeration", "large.mp4")
     code, message = told(error)
     assert code == "VideoTooLargeException"
-    assert "Video size in bytes: 1025 is more than the maximum limit of: 1024 bytes" in message
+    assert "in bytes: 10000001 is more than the maximum limit of: 10000000 bytes" in message
 
 
 def _text(file: Path) -> None:
@@ -295,10 +294,8 @@ def test_a_topic_that_cannot_be_told_is_refused_at_start(
     assert words in message
 
 
-def test_a_topic_of_another_region_is_refused(
-    open_studio: Callable[..., Studio], peers: Peers
-) -> None:
-    studio = open_studio("--set", f"endpoints.sns={peers.url}")
+def test_a_topic_of_another_region_is_refused(peers_studio: Studio) -> None:
+    studio = peers_studio
     render(studio.folder / "good.mp4", plain())
     elsewhere = {"SNSTopicArn": TOPIC.replace("us-east-1", "eu-west-1"), "RoleArn": ROLE}
     with pytest.raises(ClientError) as error:
@@ -334,21 +331,29 @@ def test_the_same_token_is_the_same_job_and_never_another(plain_studio: Studio) 
     assert "once" in message
     # A token is one operation's.
     assert plain_studio.start("LabelDetection", "good.mp4", ClientRequestToken="once") != first
-    # Even when the video has gone.
+    # Even when what it names has gone.
+    plain_studio.rekognition.create_collection(CollectionId="gone")
+    search = {"CollectionId": "gone", "ClientRequestToken": "once"}
+    second = plain_studio.start("FaceSearch", "good.mp4", **search)
     plain_studio.wait("FaceDetection", first)
+    plain_studio.wait("FaceSearch", second)
     (plain_studio.folder / "good.mp4").unlink()
+    plain_studio.rekognition.delete_collection(CollectionId="gone")
     assert plain_studio.start("FaceDetection", "good.mp4", ClientRequestToken="once") == first
+    assert plain_studio.start("FaceSearch", "good.mp4", **search) == second
 
 
-def test_more_jobs_than_may_be_open_are_refused(open_studio: Callable[..., Studio]) -> None:
-    studio = open_studio("--set", "jobs.open_max=2", "--set", "jobs.running_max=1")
-    render(studio.folder / "long.mp4", plain(10) * 200)
-    jobs = [studio.start("FaceDetection", "long.mp4") for _ in range(2)]
+def test_more_jobs_than_may_be_open_are_refused(
+    open_studio: Callable[..., Studio], held_peer: HeldPeer
+) -> None:
+    studio = open_studio("--set", f"endpoints.s3={held_peer.url}", "--set", "jobs.open_max=2")
+    jobs = [studio.start("FaceDetection", "grey.mp4", "films") for _ in range(2)]
     with pytest.raises(ClientError) as error:
-        studio.start("FaceDetection", "long.mp4")
+        studio.start("FaceDetection", "grey.mp4", "films")
     code, message = told(error)
     assert code == "LimitExceededException"
     assert "2 open Jobs for User arn:aws:iam::000000000000:root Maximum limit: 2" in message
+    held_peer.release()
     for job_id in jobs:
         assert studio.wait("FaceDetection", job_id)["JobStatus"] == "SUCCEEDED"
-    assert studio.start("FaceDetection", "long.mp4")
+    assert studio.start("FaceDetection", "grey.mp4", "films")

@@ -28,7 +28,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 
 
-def moving(file: Path, testdata: Path, seconds: int = 12) -> Path:
+def moving(file: Path, testdata: Path, seconds: int = 6) -> Path:
     """Obama's portrait and a bus, drifting, so that no two frames are alike."""
     photos = testdata / "photos"
     pictures = [
@@ -59,6 +59,8 @@ def test_killed_in_the_middle_every_kind_ends_as_it_would_have(
 ) -> None:  # fmt: skip
     studio = open_real_studio(
         "--set", f"endpoints.sns={peers.url}", "--set", "jobs.running_max=6",
+        # All look at as many frames, so that their turns keep them side by side.
+        "--set", "jobs.label_fps=5", "--set", "jobs.moderation_fps=5",
     )  # fmt: skip
     moving(studio.folder / "moving.mp4", testdata)
     photos = testdata / "photos" / "face_recognition"

@@ -18,7 +18,6 @@ MODEL = botocore.session.get_session().get_service_model("rekognition")
 ROLE = "arn:aws:iam::123456789012:role/any"
 EXTRA: dict[str, dict[str, Any]] = {
     "FaceDetection": {"FaceAttributes": "ALL"},
-    "FaceSearch": {"CollectionId": "people"},
     "LabelDetection": {"MinConfidence": 40.0, "Features": ["GENERAL_LABELS"]},
     "ContentModeration": {"MinConfidence": 0.0},
 }
@@ -74,39 +73,40 @@ def wire() -> Callable[[Any], dict[str, list[dict[str, Any]]]]:
     return listen
 
 
-@pytest.mark.parametrize("source", ["a folder", "moto's S3"])
+@pytest.fixture
+def studio(real_studio: Studio) -> Studio:
+    """With a client of the test's own."""
+    return Studio(real_studio.daemon, real_studio.folder)
+
+
+@pytest.mark.parametrize("bucket", ["clips", "films"], ids=["a folder", "moto's S3"])
 def test_every_operation_answers_in_the_shapes_of_the_model(
-    source: str, testdata: Path, open_real_studio: Callable[..., Studio], peers: Peers,
+    bucket: str, testdata: Path, studio: Studio, peers: Peers, tmp_path: Path,
     wire: Callable[[Any], dict[str, list[dict[str, Any]]]],
 ) -> None:  # fmt: skip
-    studio = open_real_studio(
-        "--set", f"endpoints.s3={peers.url}", "--set", f"endpoints.sns={peers.url}",
-        "--set", "jobs.running_max=3",
-    )  # fmt: skip
     photos = testdata / "photos"
     clip = slideshow(
-        studio.folder / "mixed.mp4",
+        (studio.folder if bucket == "clips" else tmp_path) / "mixed.mp4",
         [photos / "insightface" / "happy.png", photos / "objects" / "fastestdet_1.jpg",
          photos / "face_recognition" / "obama.jpg"],
     )  # fmt: skip
-    bucket = "clips"
-    if source == "moto's S3":
+    if bucket == "films":
         s3 = peers.client("s3")
         s3.create_bucket(Bucket="films")
         s3.upload_file(str(clip), "films", "mixed.mp4")
-        bucket = "films"
-    topic, queue = peers.topic()
+    topic, queue = peers.topic(f"AmazonRekognition-{bucket}")
     rekognition = studio.rekognition
-    rekognition.create_collection(CollectionId="people")
+    rekognition.create_collection(CollectionId=bucket)
     rekognition.index_faces(
-        CollectionId="people", ExternalImageId="obama", MaxFaces=1,
+        CollectionId=bucket, ExternalImageId="obama", MaxFaces=1,
         Image={"Bytes": (photos / "face_recognition" / "obama2.jpg").read_bytes()},
     )  # fmt: skip
+    extra = EXTRA | {"FaceSearch": {"CollectionId": bucket}}
     heard = wire(rekognition)
     jobs = {
         kind: studio.start(
-            kind, "mixed.mp4", bucket, JobTag=f"tag-{kind}", ClientRequestToken=f"token-{kind}",
-            NotificationChannel={"SNSTopicArn": topic, "RoleArn": ROLE}, **EXTRA.get(kind, {}),
+            kind, "mixed.mp4", bucket, JobTag=f"tag-{kind}", ClientRequestToken=f"token-{bucket}",
+            NotificationChannel={"SNSTopicArn": topic, "RoleArn": ROLE}, **extra.get(kind, {}),
         )
         for kind in KINDS
         if kind != "CelebrityRecognition"  # nobody is known yet: it would fail
@@ -150,10 +150,9 @@ def test_every_operation_answers_in_the_shapes_of_the_model(
 
 
 def test_celebrities_answer_in_the_shapes_of_the_model(
-    testdata: Path, open_real_studio: Callable[..., Studio], tmp_path: Path, run_cli: Any,
+    testdata: Path, studio: Studio, tmp_path: Path, run_cli: Any,
     wire: Callable[[Any], dict[str, list[dict[str, Any]]]],
 ) -> None:  # fmt: skip
-    studio = open_real_studio()
     photos = testdata / "photos" / "face_recognition"
     folder = tmp_path / "stars"
     folder.mkdir()

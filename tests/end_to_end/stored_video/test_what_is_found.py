@@ -8,7 +8,7 @@ import cv2
 import pytest
 
 from streamproc.decode.stored import StoredVideo
-from streamproc.engines.ratios import overlap
+from streamproc.model.face import overlap
 from tests.end_to_end.stored_video.conftest import Studio, read_photo, render, slideshow
 from tests.jobs.test_face_search import ENROLLED_AT, shown
 from tests.jobs.test_labels import TRUTH, edges_of
