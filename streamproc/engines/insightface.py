@@ -29,7 +29,7 @@ from streamproc.engines.packs import (
 )
 from streamproc.engines.pose import Point, pose_from_five_points
 from streamproc.engines.quality import measure_quality
-from streamproc.engines.ratios import Edges, box_in, landmarks_in, overlap
+from streamproc.engines.ratios import box_in, landmarks_in
 from streamproc.engines.runtime import (
     inference_threads,
     quiet_fallback,
@@ -40,7 +40,7 @@ from streamproc.engines.runtime import (
 from streamproc.engines.similarity import calibration_of
 from streamproc.errors import EngineError
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Face
+from streamproc.model.face import Edges, Face, overlap
 from streamproc.model.media import Image
 from streamproc.settings import EngineConfig
 
