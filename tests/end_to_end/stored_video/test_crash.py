@@ -28,7 +28,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 
 
-def moving(file: Path, testdata: Path, seconds: int = 6) -> Path:
+def moving(file: Path, testdata: Path, seconds: int = 10) -> Path:
     """Obama's portrait and a bus, drifting, so that no two frames are alike."""
     photos = testdata / "photos"
     pictures = [
@@ -51,6 +51,22 @@ def start_all(studio: Studio, topic: str, name: str) -> dict[str, str]:
         )
         for kind in KINDS
     }  # fmt: skip
+
+
+def caught_in_the_middle(
+    studio: Studio, jobs: dict[str, str], list_jobs: Callable[[Studio], dict[str, dict[str, Any]]]
+) -> bool:
+    """Wait until every one of them looks at frames; False if one has ended by then."""
+
+    def seen() -> str:
+        listed = list_jobs(studio)
+        mine = [listed[job_id] for job_id in jobs.values()]
+        if any(job["JobStatus"] != "IN_PROGRESS" for job in mine):
+            return "ended"
+        # The first twentieth is for opening.
+        return "caught" if all(job["Progress"] > 0.06 for job in mine) else ""
+
+    return bool(wait_until(seen, 120.0) == "caught")
 
 
 def test_killed_in_the_middle_every_kind_ends_as_it_would_have(
@@ -84,15 +100,14 @@ def test_killed_in_the_middle_every_kind_ends_as_it_would_have(
         assert expected[kind], kind
     assert len(peers.hear(queue, len(KINDS))) == len(KINDS)
 
-    killed = start_all(studio, topic, "moving.mp4")
-
-    def in_the_middle() -> bool:
-        """Every one of them has begun, and none has ended."""
-        jobs = list_jobs(studio)
-        assert all(jobs[job_id]["JobStatus"] == "IN_PROGRESS" for job_id in killed.values())
-        return all(jobs[job_id]["Progress"] > 0.1 for job_id in killed.values())
-
-    wait_until(in_the_middle, 120.0)
+    for _ in range(5):
+        killed = start_all(studio, topic, "moving.mp4")
+        if caught_in_the_middle(studio, killed, list_jobs):
+            break
+        # One ended before another began, on a busy machine: let them end, and start again.
+        peers.hear(queue, len(KINDS))
+    else:
+        pytest.fail("six jobs were never in the middle at once")
     studio.daemon.kill()
     studio.daemon.start()
     studio.connect()
