@@ -7,6 +7,7 @@ from streamproc.api.failures import service_errors
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
+from streamproc.model.members import celebrity_members, celebrity_of
 from streamproc.model.person import Celebrity
 
 
@@ -16,7 +17,7 @@ async def get_celebrity_info(
 ) -> dict[str, Any]:
     with service_errors():
         person = await services.collections.celebrity(context.region, request["Id"])
-    return _known(person)
+    return celebrity_members(person)
 
 
 @rekognition.operation("PutStreamprocPeople")
@@ -25,12 +26,7 @@ async def put_streamproc_people(
 ) -> dict[str, Any]:
     people: dict[str, Celebrity] = {}
     for index, entry in enumerate(request["People"]):
-        person = Celebrity(
-            id=entry["Id"],
-            name=entry["Name"],
-            urls=tuple(entry.get("Urls", ())),
-            gender=entry.get("KnownGender", {}).get("Type", ""),
-        )
+        person = celebrity_of(entry)
         if person.id in people:
             raise InvalidParameter(
                 f"People[{index}].Id {person.id} is that of another entry, named "
@@ -50,12 +46,4 @@ async def list_streamproc_people(
 ) -> dict[str, Any]:
     with service_errors():
         people = await services.collections.people(context.region, request["CollectionId"])
-    return {"People": [{"Id": person.id, **_known(person)} for person in people]}
-
-
-def _known(person: Celebrity) -> dict[str, Any]:
-    return {
-        "Name": person.name,
-        "Urls": list(person.urls),
-        "KnownGender": {"Type": person.gender} if person.gender else None,
-    }
+    return {"People": [{"Id": person.id, **celebrity_members(person)} for person in people]}

@@ -4,20 +4,19 @@ A job is checked here as far as the caller waits for it (members, object, size, 
 topic); what it finds is jobs/' business.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from streamproc.api.failures import service_errors
+from streamproc.api.objects import object_errors, object_ref
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.config import Config
-from streamproc.errors import ObjectUnavailable, TokenMismatch, TooManyJobs, UnknownJob
+from streamproc.errors import TokenMismatch, TooManyJobs, UnknownJob
 from streamproc.gateway.dispatch import Handler, RequestContext
 from streamproc.gateway.errors import (
     IdempotentParameterMismatch,
     InvalidParameter,
-    InvalidS3Object,
     LimitExceeded,
     ResourceNotFound,
     VideoTooLarge,
@@ -27,6 +26,7 @@ from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobVi
 from streamproc.model.video import ObjectRef, VideoMetadata
 
 _MIN_CONFIDENCE = 50.0  # Rekognition's default for labels and moderation
+_VIDEO = "Request has invalid parameters. Video.S3Object"
 _PAGE_MAX = 1000  # a larger MaxResults counts as this, as at Rekognition
 
 
@@ -85,7 +85,7 @@ def _start(kind: JobKind) -> Handler[ApiServices]:
         spec = JobSpec(
             region=context.region,
             kind=kind,
-            video=_object(request["Video"]),
+            video=object_ref(_VIDEO, request["Video"].get("S3Object", {})),
             parameters=_parameters(kind, request, services.config),
             job_tag=request.get("JobTag", ""),
             topic_arn=topic_arn,
@@ -159,16 +159,6 @@ def video_members(video: ObjectRef) -> dict[str, Any]:
     return {"S3Object": members}
 
 
-def _object(video: Mapping[str, Any]) -> ObjectRef:
-    given = video.get("S3Object", {})
-    for member in ("Bucket", "Name"):
-        if member not in given:
-            raise InvalidParameter(
-                f"Request has invalid parameters. Video.S3Object.{member} is missing"
-            )
-    return ObjectRef(given["Bucket"], given["Name"], given.get("Version", ""))
-
-
 def _channel(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> tuple[str, str]:
@@ -199,13 +189,8 @@ async def _check_collection(services: ApiServices, spec: JobSpec) -> None:
 
 
 async def _check_video(services: ApiServices, spec: JobSpec) -> None:
-    try:
+    with object_errors("Video.S3Object"):
         described = await services.objects.describe(spec.video, spec.region)
-    except ObjectUnavailable as error:
-        raise InvalidS3Object(
-            "Unable to get object metadata from S3. Check object key, region and/or access "
-            f"permissions. Video.S3Object: {error}"
-        ) from None
     limit = services.config.jobs.video_bytes_max
     if described.size_bytes > limit:
         raise VideoTooLarge(

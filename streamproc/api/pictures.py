@@ -13,15 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamproc import errors
+from streamproc.api.objects import object_errors, object_ref
 from streamproc.collection.images import ImageLimits, ImageTooSmall, decode_image
-from streamproc.gateway.errors import (
-    ImageTooLarge,
-    InvalidImageFormat,
-    InvalidParameter,
-    InvalidS3Object,
-)
+from streamproc.gateway.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
 from streamproc.model.media import Image
-from streamproc.model.video import ObjectRef
 from streamproc.objects.store import ObjectStore
 from streamproc.settings import FacesConfig
 
@@ -77,19 +72,12 @@ class PictureSource:
         return Picture(hashlib.sha256(data).hexdigest(), image)
 
     async def _fetch(self, member: str, s3_object: Mapping[str, Any], region: str) -> bytes:
-        missing = [name for name in ("Bucket", "Name") if name not in s3_object]
-        if missing:
-            raise InvalidParameter(f"{member}.{missing[0]} is missing")
-        ref = ObjectRef(s3_object["Bucket"], s3_object["Name"], s3_object.get("Version", ""))
+        ref = object_ref(member, s3_object)
         try:
-            return await self._objects.read(ref, region, self._bytes_max)
+            with object_errors(member):
+                return await self._objects.read(ref, region, self._bytes_max)
         except errors.ObjectTooLarge as error:
             raise ImageTooLarge(f"Image size is too large. {member}: {error}") from None
-        except errors.ObjectUnavailable as error:
-            raise InvalidS3Object(
-                "Unable to get object metadata from S3. Check object key, region and/or access "
-                f"permissions. {member}: {error}"
-            ) from None
 
 
 def _within(data: bytes, bytes_max: int, what: str) -> bytes:

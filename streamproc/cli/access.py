@@ -84,6 +84,14 @@ async def find_access(endpoint_url: str, region: str | None) -> Access:
     return Access(clients, credentials, chosen, endpoint_url)
 
 
+def nothing_answers(endpoint_url: str) -> StreamprocError:
+    """The daemon is not there, in words; to be raised."""
+    return StreamprocError(
+        f"nothing answers at {endpoint_url}; start it with: streamproc serve, "
+        "or name another with --endpoint-url"
+    )
+
+
 @contextmanager
 def plain_words(endpoint_url: str) -> Iterator[None]:
     """Turn what a service or the network answers into one line."""
@@ -92,10 +100,7 @@ def plain_words(endpoint_url: str) -> Iterator[None]:
     try:
         yield
     except EndpointConnectionError:
-        raise StreamprocError(
-            f"nothing answers at {endpoint_url}; start it with: streamproc serve, "
-            "or name another with --endpoint-url"
-        ) from None
+        raise nothing_answers(endpoint_url) from None
     except ClientError as error:
         details = error.response.get("Error", {})
         raise StreamprocError(f"{details.get('Code')}: {details.get('Message')}") from None

@@ -18,6 +18,7 @@ from streamproc.cli.own_operations import OperationRefused
 from streamproc.cli.photo_bytes import read_photo
 from streamproc.errors import ImageError
 from streamproc.model.image_id import image_id_of
+from streamproc.model.members import celebrity_members, celebrity_of
 from streamproc.model.person import Celebrity
 
 Call: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -133,7 +134,7 @@ async def read_present(call: Call, collection_id: str) -> Present:
         if error.code != "ResourceNotFoundException":
             raise
         return Present()
-    return Present(True, tuple(faces), tuple(map(_celebrity, people["People"])))
+    return Present(True, tuple(faces), tuple(map(celebrity_of, people["People"])))
 
 
 def compare(
@@ -190,7 +191,7 @@ async def apply(
         face_ids = gone[start : start + _FACES_PER_DELETE]
         await call("DeleteFaces", {"CollectionId": collection_id, "FaceIds": face_ids})
     if difference.changes_people:
-        people = [_members(person) for person in difference.people]
+        people = [{"Id": person.id, **celebrity_members(person)} for person in difference.people]
         await call("PutStreamprocPeople", {"CollectionId": collection_id, "People": people})
 
 
@@ -233,20 +234,6 @@ def _stored_face(face: dict[str, Any]) -> StoredFace:
 def _area(face: dict[str, Any]) -> float:
     box = face["BoundingBox"]
     return float(box["Width"] * box["Height"])
-
-
-def _celebrity(members: dict[str, Any]) -> Celebrity:
-    return Celebrity(
-        members["Id"],
-        members["Name"],
-        tuple(members.get("Urls", ())),
-        members.get("KnownGender", {}).get("Type", ""),
-    )
-
-
-def _members(person: Celebrity) -> dict[str, Any]:
-    members: dict[str, Any] = {"Id": person.id, "Name": person.name, "Urls": list(person.urls)}
-    return members | ({"KnownGender": {"Type": person.gender}} if person.gender else {})
 
 
 def _by_id(people: Sequence[Celebrity]) -> dict[str, Celebrity]:

@@ -5,12 +5,10 @@ Knows the protocol, AWS JSON 1.1, and the signature; knows nothing of what the o
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from streamproc.cli.access import Access, nothing_answers
 from streamproc.errors import StreamprocError
-
-if TYPE_CHECKING:
-    from streamproc.cli.access import Access
 
 _CONNECT_TIMEOUT_S = 5.0
 _TIMEOUT_S = 300.0  # a photo may have to wait until others are analysed
@@ -25,7 +23,7 @@ class OperationRefused(StreamprocError):
         self.message = message
 
 
-async def call(access: "Access", operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+async def call(access: Access, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The answer of one operation.
 
     Raises StreamprocError, in one line, if nothing answers (in time), OperationRefused if the
@@ -45,10 +43,7 @@ async def call(access: "Access", operation: str, payload: dict[str, Any]) -> dic
         ):
             status, text = answer.status, await answer.text(errors="replace")
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise StreamprocError(
-            f"nothing answers at {access.endpoint_url}; start it with: streamproc serve, "
-            "or name another with --endpoint-url"
-        ) from None
+        raise nothing_answers(access.endpoint_url) from None
     except TimeoutError:
         raise StreamprocError(
             f"{access.endpoint_url} has not answered {operation} within {_TIMEOUT_S:.0f} s"
@@ -73,13 +68,13 @@ async def call(access: "Access", operation: str, payload: dict[str, Any]) -> dic
     return content
 
 
-def _url(access: "Access") -> str:
+def _url(access: Access) -> str:
     if access.endpoint_url == "aws":
         return f"https://rekognition.{access.region}.amazonaws.com/"
     return access.endpoint_url.rstrip("/") + "/"
 
 
-def _signed(access: "Access", url: str, operation: str, body: bytes) -> dict[str, str]:
+def _signed(access: Access, url: str, operation: str, body: bytes) -> dict[str, str]:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 

@@ -21,7 +21,6 @@ from streamproc.engines.models import (
     Model,
     copy_remedy,
     find_model,
-    is_installed,
     sha256_of,
     trouble_of,
 )
@@ -87,7 +86,7 @@ def install_model(name: str, models_dir: Path, progress: Progress) -> Path:
     the file, the download fails, or its SHA-256 is not the registry's.
     """
     model = find_model(name)
-    if is_installed(model, models_dir) and not trouble_of(model, models_dir):
+    if not trouble_of(model, models_dir):
         return models_dir / model.file
     if not model.url:
         raise EngineError(

@@ -42,9 +42,15 @@ class FaceLibrary(Protocol):
     """Collections and the registry of celebrities, by region."""
 
     async def search(
-        self, region: str, collection_id: str, embedding: Embedding, *, threshold: float
+        self,
+        region: str,
+        collection_id: str,
+        embedding: Embedding,
+        *,
+        threshold: float,
+        limit: int,
     ) -> Sequence[Match]:
-        """Best first. Raises CollectionNotFound or ModelMismatch."""
+        """Best first, at most limit. Raises CollectionNotFound or ModelMismatch."""
         ...
 
     async def recognise(

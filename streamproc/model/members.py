@@ -1,10 +1,11 @@
-"""Faces as Rekognition's JSON members, which records, the API's answers and the results of jobs
-share. Pure; what no model measured is left out."""
+"""Faces and celebrities as Rekognition's JSON members, which records, the API's answers and the
+results of jobs share. Pure; what no model measured is left out."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from streamproc.model.face import BoundingBox, Face, IndexedFace, Match, Traits
+from streamproc.model.person import Celebrity
 
 FIVE_LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 """What the default attributes have, in the order of the documented answers."""
@@ -116,3 +117,19 @@ def _seen_in(traits: Traits) -> Iterator[tuple[str, dict[str, Any]]]:
     if traits.emotions:
         emotions = [{"Type": kind, "Confidence": sure} for kind, sure in traits.emotions]
         yield "EMOTIONS", {"Emotions": emotions}
+
+
+def celebrity_members(celebrity: Celebrity) -> dict[str, Any]:
+    """What is known of a celebrity, but for the Id: not every answer has that."""
+    members: dict[str, Any] = {"Name": celebrity.name, "Urls": list(celebrity.urls)}
+    return members | ({"KnownGender": {"Type": celebrity.gender}} if celebrity.gender else {})
+
+
+def celebrity_of(members: Mapping[str, Any]) -> Celebrity:
+    """The reverse, of members that have the Id too."""
+    return Celebrity(
+        id=members["Id"],
+        name=members["Name"],
+        urls=tuple(members.get("Urls", ())),
+        gender=members.get("KnownGender", {}).get("Type", ""),
+    )

@@ -88,7 +88,13 @@ class StubLibrary:
     searches: list[float] = field(default_factory=list)  # the threshold of each
 
     async def search(
-        self, region: str, collection_id: str, embedding: Embedding, *, threshold: float
+        self,
+        region: str,
+        collection_id: str,
+        embedding: Embedding,
+        *,
+        threshold: float,
+        limit: int,
     ) -> Sequence[Match]:
         assert (region, collection_id) == (REGION, "team")
         if self.failure is not None:
@@ -98,7 +104,7 @@ class StubLibrary:
             Match(indexed(face_id), similarity(float(embedding @ other)))
             for face_id, other in self.enrolled.items()
         ]
-        return _best_first([match for match in found if match.similarity >= threshold])
+        return _best_first([match for match in found if match.similarity >= threshold])[:limit]
 
     async def recognise(
         self, region: str, embedding: Embedding, *, threshold: float

@@ -4,7 +4,6 @@ Knows Rekognition's answer; who is who is decided by face_tracks, whose face it 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from streamproc.errors import StreamprocError
 from streamproc.jobs.face_tracks import FaceTracker
@@ -12,8 +11,8 @@ from streamproc.jobs.identify import Candidate, identify
 from streamproc.jobs.ports import FaceLibrary, Outcome, Vision
 from streamproc.model.face import Embedding, Face
 from streamproc.model.job import Group, Item, JobSpec
-from streamproc.model.members import face_detail
-from streamproc.model.person import Celebrity, Recognised
+from streamproc.model.members import celebrity_members, face_detail
+from streamproc.model.person import Recognised
 from streamproc.model.video import VideoFrame
 
 
@@ -91,16 +90,9 @@ def _group(track: int, recognised: Recognised | None) -> Group:
     if recognised is None:
         return Group(track, None)
     celebrity = recognised.celebrity
-    members = {**_members(celebrity), "Confidence": recognised.similarity}
-    return Group(track, {"Celebrity": members}, sort_key=celebrity.id)
-
-
-def _members(celebrity: Celebrity) -> dict[str, Any]:
-    members: dict[str, Any] = {
+    members = {
         "Id": celebrity.id,
-        "Name": celebrity.name,
-        "Urls": list(celebrity.urls),
+        **celebrity_members(celebrity),
+        "Confidence": recognised.similarity,
     }
-    if celebrity.gender:
-        members["KnownGender"] = {"Type": celebrity.gender}
-    return members
+    return Group(track, {"Celebrity": members}, sort_key=celebrity.id)

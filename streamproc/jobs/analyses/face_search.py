@@ -88,11 +88,9 @@ class FaceSearch:
             self._spec.parameters["CollectionId"],
             embedding,
             threshold=threshold,
+            limit=MATCHES_MAX,
         )
-        return [
-            Candidate(match.face.face_id, match.similarity, match)
-            for match in matches[:MATCHES_MAX]
-        ]
+        return [Candidate(match.face.face_id, match.similarity, match) for match in matches]
 
 
 def is_listed(person: Person) -> bool:
