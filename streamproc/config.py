@@ -22,6 +22,8 @@ from pydantic_settings import (
 from streamproc.errors import ConfigError
 from streamproc.settings import (
     AnalysisConfig,
+    AuditConfig,
+    AuthConfig,
     AwsConfig,
     BucketsConfig,
     DataConfig,
@@ -30,10 +32,12 @@ from streamproc.settings import (
     FacesConfig,
     JobsConfig,
     LoggingConfig,
+    MediaConfig,
     ProcessorsConfig,
     ServerConfig,
     SinkConfig,
     StorageConfig,
+    TlsConfig,
     VideoConfig,
 )
 
@@ -47,9 +51,13 @@ class Config(BaseSettings):
     toml_file: ClassVar[Path | None] = None
 
     server: ServerConfig = ServerConfig()
+    auth: AuthConfig = AuthConfig()
+    tls: TlsConfig = TlsConfig()
+    audit: AuditConfig = AuditConfig()
     storage: StorageConfig = StorageConfig()
     engine: EngineConfig = EngineConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+    media: MediaConfig = MediaConfig()
     faces: FacesConfig = FacesConfig()
     processors: ProcessorsConfig = ProcessorsConfig()
     jobs: JobsConfig = JobsConfig()

@@ -17,7 +17,7 @@ from streamproc.api import ApiServices, rekognition
 from streamproc.api.pictures import PictureSource
 from streamproc.api.tag_store import TagStore
 from streamproc.aws import AwsClients
-from streamproc.clock import SystemClock
+from streamproc.clock import Clock, SystemClock
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.data_folder import announced, locked_folder
@@ -54,10 +54,15 @@ async def run(config: Config) -> None:
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[str]:
-    """Everything up, from the block's start to its end; yields the base URL."""
+async def serving(
+    config: Config, *, clock: Clock | None = None, engine: FaceEngine | None = None
+) -> AsyncIterator[str]:
+    """Everything up, from the block's start to its end; yields the base URL.
+
+    clock and engine stand in for the real ones where tests need to break them.
+    """
     folder = config.storage.data_dir
-    clock = SystemClock()
+    clock = clock or SystemClock()
     account_id = config.server.account_id
     async with AsyncExitStack() as stack:
         stack.enter_context(locked_folder(folder))
@@ -65,7 +70,8 @@ async def serving(config: Config) -> AsyncIterator[str]:
         stack.callback(listener.close)
         local_url, public_url = _urls(config.server, listener)
 
-        engine = await asyncio.to_thread(_load_engine, config)
+        if engine is None:
+            engine = await asyncio.to_thread(_load_engine, config)
         scheduler = Scheduler(engine, threads=config.engine.threads)
         stack.push_async_callback(scheduler.aclose)
         clients = AwsClients(config.endpoints, config.aws, local_url)

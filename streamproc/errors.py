@@ -58,7 +58,20 @@ class CelebrityNotFound(StreamprocError):
 
 
 class StoreDamaged(StreamprocError):
-    """State on disk cannot be read."""
+    """State on disk cannot be read; the message names the file and the way back."""
+
+
+class StoreUnavailable(StreamprocError):
+    """State cannot be written (or read) just now, such as on a full disk; trying again may
+    heal it. Nothing of the transaction was kept."""
+
+
+class BackupError(StreamprocError):
+    """A backup cannot be made, or is not one that can be restored."""
+
+
+class AuditBroken(StreamprocError):
+    """A line of the audit log was changed or is missing; the message names it."""
 
 
 class PermanentFailure(StreamprocError):

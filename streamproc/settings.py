@@ -43,6 +43,19 @@ class ServerConfig(TableConfig):
     request_bytes_max: int = Field(
         32 * 1024 * 1024, ge=1024, description="largest request body, streams excepted"
     )
+    header_bytes_max: int = Field(
+        16 * 1024, ge=1024, description="largest request line and largest header of a request"
+    )
+    body_timeout_s: float = Field(
+        60.0, gt=0, description="a request body, streams excepted, is here by then"
+    )
+    connections_max: int = Field(2048, ge=16, description="open connections of all clients")
+    connections_per_client_max: int = Field(
+        256, ge=1, description="open connections of one address; loopback has no such limit"
+    )
+    plain_http_beyond_loopback: bool = Field(
+        False, description="serve other machines without TLS; a proxy in front should speak it"
+    )
 
     @field_validator("public_url")
     @classmethod
@@ -52,6 +65,35 @@ class ServerConfig(TableConfig):
                 f'"{value}" is no http(s) URL of a host; an underscore may not be in it'
             )
         return value
+
+
+class AuthConfig(TableConfig):
+    """[auth]: who may call. Keys are made with: streamproc keys create."""
+
+    required: bool = Field(
+        False, description="verify every signature; must be true to listen beyond loopback"
+    )
+    clock_skew_s: float = Field(
+        300.0, ge=1, le=900, description="a signature older or newer than this is refused"
+    )
+
+
+class TlsConfig(TableConfig):
+    """[tls]: HTTPS from certificate files in PEM; read again when they change."""
+
+    certificate_file: str = Field("", description="certificate with its chain; empty means no TLS")
+    private_key_file: str = Field("", description="its private key; empty means in the same file")
+
+    @field_validator("certificate_file", "private_key_file")
+    @classmethod
+    def _expand(cls, value: str) -> str:
+        return str(Path(value).expanduser()) if value else ""
+
+
+class AuditConfig(TableConfig):
+    """[audit]: the hash-chained log of what was done with faces."""
+
+    enabled: bool = Field(True, description="keep audit/ in the data folder")
 
 
 class StorageConfig(TableConfig):
@@ -116,6 +158,18 @@ class AnalysisConfig(TableConfig):
         return value.expanduser()
 
 
+class MediaConfig(TableConfig):
+    """[media]: what is accepted of video, live or stored."""
+
+    picture_pixels_max: int = Field(
+        8192 * 4320, ge=6400, description="largest picture that is decoded, in pixels"
+    )
+    element_bytes_max: int = Field(
+        50_000_000, ge=65536, description="largest Matroska element that is held in memory"
+    )
+    element_depth_max: int = Field(8, ge=4, le=64, description="deepest nesting of elements")
+
+
 class FacesConfig(TableConfig):
     """[faces]: what counts as a match and which pictures are accepted."""
 
@@ -128,6 +182,7 @@ class FacesConfig(TableConfig):
     search_threshold: float = Field(
         80.0, ge=0, le=100, description="threshold of SearchFaces* and CompareFaces by default"
     )
+    collections_max: int = Field(10_000, ge=1, description="collections per region")
     faces_per_image_max: int = Field(100, ge=1, description="largest faces kept per picture")
     image_bytes_max: int = Field(
         15 * 1024 * 1024, ge=1024, description="largest picture from S3; Image.Bytes has 5 MiB"
@@ -158,6 +213,9 @@ class ProcessorsConfig(TableConfig):
         120.0, gt=0, description="a start that could not open its streams by then is FAILED"
     )
     stop_timeout_s: float = Field(10.0, gt=0, description="how long a stop may drain")
+    silence_s: float = Field(
+        60.0, gt=0, description="no media for this long is told in the StatusMessage"
+    )
     frames_queued_max: int = Field(4, ge=1, description="decoded frames that wait for analysis")
     processors_max: int = Field(10_000, ge=1, description="stream processors per region")
     tags_max: int = Field(200, ge=1, description="tags per resource")

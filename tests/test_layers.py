@@ -11,10 +11,24 @@ PACKAGE = ROOT / "streamproc"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model", "errors", "config", "settings", "clock", "aio", "aws", "db"}),
     frozenset({"mkv"}),
-    frozenset({"kvs", "decode", "engines", "collection", "sink", "gateway", "objects"}),
+    frozenset(
+        {"kvs", "decode", "engines", "collection", "sink", "gateway", "objects", "access", "audit"}
+    ),
     frozenset({"processor", "jobs"}),
     frozenset({"api", "local"}),
-    frozenset({"cli", "daemon", "world", "job_world", "data_folder", "logs", "__main__"}),
+    frozenset(
+        {
+            "cli",
+            "daemon",
+            "world",
+            "job_world",
+            "data_folder",
+            "logs",
+            "listening",
+            "watchdog",
+            "__main__",
+        }
+    ),
 )
 # Within layers 2, 3 and 4 siblings do not know each other.
 STRANGERS = (2, 3, 4)

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from streamproc.gateway.dispatch import BoundService, RequestContext
+from streamproc.gateway.door import Doorkeeper, OpenDoor, RequestHead
 from streamproc.gateway.errors import BodyCut, RequestEntityTooLarge, ServiceError
 from streamproc.gateway.faults import error_reply, internal_failure
 from streamproc.gateway.messages import HttpReply, HttpRequest
@@ -32,15 +33,21 @@ log = logging.getLogger(__name__)
 
 
 def build_app(
-    services: Sequence[BoundService], *, account_id: str, region: str, request_bytes_max: int
+    services: Sequence[BoundService],
+    *,
+    account_id: str,
+    region: str,
+    request_bytes_max: int,
+    door: Doorkeeper | None = None,
 ) -> web.Application:
     """An application that answers for all the services, whatever the path.
 
     region is that of requests that are not signed. request_bytes_max bounds every body that
-    is not a stream. Routes that others add to the application (a console at GET /, a health
-    check) come first. Raises ValueError if two services cannot be told apart.
+    is not a stream. door decides who comes in; without one, everybody. Routes that others add
+    to the application (a console at GET /, a health check) come first. Raises ValueError if two
+    services cannot be told apart.
     """
-    gateway = _Gateway(services, account_id, region, request_bytes_max)
+    gateway = _Gateway(services, account_id, region, request_bytes_max, door or OpenDoor())
 
     @web.middleware
     async def answer_the_rest(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -59,7 +66,9 @@ class _Gateway:
         account_id: str,
         region: str,
         request_bytes_max: int,
+        door: Doorkeeper,
     ) -> None:
+        self._door = door
         self._router = Router(services)
         self._account_id = account_id
         self._region = region
@@ -111,8 +120,11 @@ class _Gateway:
         self, route: Route, request: web.Request, scope: SigningScope | None, request_id: str
     ) -> HttpReply:
         service, operation = route.service, route.operation
+        streams = streams_input(operation)
+        admission = self._door.admit(_head(request), service.model.signing_name, streams=streams)
         handler = service.handler(operation.name)
         plain = await self._read(request, route, is_signed=scope is not None)
+        caller = admission.with_body(plain.body if isinstance(plain.body, bytes) else None)
         members = parse_request(operation, service.protocol, plain, route.labels)
         if message := complaint(operation.input_shape, members):
             raise ServiceError(message, code=service.validation_error)
@@ -123,7 +135,9 @@ class _Gateway:
             account_id=self._account_id,
             request_id=request_id,
             access_key_id=scope.access_key_id if scope else "",
+            caller=caller,
         )
+        context.require(*service.rights(operation.name, members, context))
         try:
             output = await handler(members, context)
         except ServiceError as error:
@@ -164,3 +178,14 @@ class _Gateway:
         if error.code not in listed and key not in self._unlisted:
             self._unlisted.add(key)
             log.warning("%s %s answers %s, which its model does not list", *key)
+
+
+def _head(request: web.Request) -> RequestHead:
+    return RequestHead(
+        method=request.method,
+        raw_path=request.rel_url.raw_path,
+        raw_query=request.rel_url.raw_query_string,
+        headers=[
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers
+        ],
+    )

@@ -26,7 +26,7 @@ should be an HTTP error must be raised before the handler returns.
 PutMedia in local/kinesis_video/service.py is such an operation, whole.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -35,9 +35,10 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
 
-from streamproc.gateway.errors import UnknownOperation
+from streamproc.gateway.errors import AccessDenied, UnknownOperation
 from streamproc.gateway.rest import check_locations
 from streamproc.gateway.validate import prepare
+from streamproc.model.caller import ANYONE, Caller, Right
 
 S = TypeVar("S")
 
@@ -52,9 +53,19 @@ class RequestContext:
     account_id: str
     request_id: str  # a UUID; the answer carries it as x-amzn-RequestId
     access_key_id: str  # "" where the request is not signed
+    caller: Caller = ANYONE
+
+    def require(self, *rights: Right) -> None:
+        """Raises AccessDenied, in AWS's words, unless the caller has all of them."""
+        for right in rights:
+            if refusal := self.caller.refusal(right):
+                raise AccessDenied(refusal)
 
 
 Handler: TypeAlias = Callable[[S, dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
+Rights: TypeAlias = Callable[[str, Mapping[str, Any], RequestContext], Sequence[Right]]
+"""What an operation needs to be allowed, told from its (valid) request: never empty."""
+
 BoundHandler: TypeAlias = Callable[[dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
 
 
@@ -62,14 +73,20 @@ class Service(Generic[S]):
     """The operations of one AWS service that somebody has written a handler for.
 
     name is botocore's (kinesis-video-media). validation_error is the code of the answer to a
-    request that breaks the model's constraints. extra adds to the model, or replaces parts
-    of it: {"operations": {...}, "shapes": {...}}.
+    request that breaks the model's constraints. rights says what a caller needs to be allowed;
+    without it, prefix:Operation on *. extra adds to the model, or replaces parts of it:
+    {"operations": {...}, "shapes": {...}}.
     Raises LookupError if botocore has no such service, ValueError if it speaks a protocol
     other than json and rest-json.
     """
 
     def __init__(
-        self, name: str, *, validation_error: str, extra: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        validation_error: str,
+        rights: Rights | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         description = _load(name, extra or {})
         self.name = name
@@ -77,6 +94,7 @@ class Service(Generic[S]):
         self.model = ServiceModel(description, name)
         self.protocol = _protocol(name, self.model.metadata)
         self._statuses = _error_statuses(description["shapes"])
+        self._rights = rights or partial(_right_on_all, self.model.signing_name)
         self._handlers: dict[str, Handler[S]] = {}
 
     @property
@@ -114,7 +132,13 @@ class Service(Generic[S]):
             name: partial(handler, dependencies) for name, handler in self._handlers.items()
         }
         return BoundService(
-            self.name, self.protocol, self.model, self.validation_error, self._statuses, handlers
+            self.name,
+            self.protocol,
+            self.model,
+            self.validation_error,
+            self._statuses,
+            self._rights,
+            handlers,
         )
 
 
@@ -127,6 +151,7 @@ class BoundService:
     model: ServiceModel
     validation_error: str
     error_statuses: Mapping[str, int]  # the HTTP status of each error that the model declares
+    rights: Rights
     handlers: Mapping[str, BoundHandler]
 
     def handler(self, operation: str) -> BoundHandler:
@@ -146,6 +171,12 @@ def find_operation(model: ServiceModel, name: str) -> OperationModel | None:
         return model.operation_model(name)
     except OperationNotFoundError:
         return None
+
+
+def _right_on_all(
+    prefix: str, operation: str, _request: Mapping[str, Any], _context: RequestContext
+) -> Sequence[Right]:
+    return (Right(f"{prefix}:{operation}", "*"),)
 
 
 def _load(name: str, extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class BodyCut(Exception):
 # --- what handlers raise -----------------------------------------------------------------
 
 
+class AccessDenied(ServiceError):
+    """The caller is known and may not do this."""
+
+    code = "AccessDeniedException"
+    status = 403
+
+
 class ConnectionLimitExceeded(ServiceError):
     code = "ConnectionLimitExceededException"
 

@@ -1,0 +1,1 @@
+"""What tells systemd that the daemon is well. Knows nothing of why it is not."""
