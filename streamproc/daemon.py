@@ -35,6 +35,7 @@ from streamproc.logs import configure_logging
 from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor
 from streamproc.settings import ServerConfig
+from streamproc.watchdog import Systemd, fed
 from streamproc.world import KinesisWorld
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,11 @@ async def run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serving(config):
+    systemd = Systemd()
+    async with serving(config) as url:
+        systemd.tell("READY=1", f"STATUS=answers on {url}")
         await stop.wait()
+        systemd.tell("STOPPING=1", "STATUS=draining jobs and processors")
         log.info("stopping: draining jobs and processors")
     log.info("stopped")
 
@@ -74,6 +78,7 @@ async def serving(
             engine = await asyncio.to_thread(_load_engine, config)
         scheduler = Scheduler(engine, threads=config.engine.threads)
         stack.push_async_callback(scheduler.aclose)
+        await stack.enter_async_context(fed(Systemd(), scheduler.stuck, clock))
         clients = AwsClients(config.endpoints, config.aws, local_url)
         objects = ObjectStore(config.buckets.root, clients)
         collections = await CollectionService.open(

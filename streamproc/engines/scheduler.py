@@ -34,6 +34,7 @@ class _Job:
     owner: str
     background: bool
     result: asyncio.Future[Any] = field(repr=False)
+    started: float = 0.0  # loop time
 
 
 class _Turns:
@@ -86,7 +87,7 @@ class Scheduler:
         self.threads = inference_threads(threads)
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="inference")
         self._live, self._stored = _Turns(), _Turns()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], _Job] = {}
         self._stored_running = 0
         self._live_until = 0.0  # loop time
         self._closed = False
@@ -125,6 +126,17 @@ class Scheduler:
         finally:
             turns.withdraw(job)
 
+    def stuck(self, limit_s: float) -> str:
+        """What has been on a thread for more than limit_s seconds, in words; "" if nothing."""
+        now = asyncio.get_running_loop().time()
+        for job in self._running.values():
+            if now - job.started > limit_s:
+                return (
+                    f"work for {job.owner} has been on an inference thread for "
+                    f"{now - job.started:.0f} s and does not end"
+                )
+        return ""
+
     async def aclose(self) -> None:
         """Refuse what waits, finish what runs, and end the threads."""
         self._closed = True
@@ -147,8 +159,9 @@ class Scheduler:
                 self._stored_running += 1
             else:
                 return
+            job.started = now
             task = asyncio.create_task(self._run(job))
-            self._running.add(task)
+            self._running[task] = job
             task.add_done_callback(partial(self._finished, job))
 
     def _stored_max(self, now: float) -> int:
@@ -167,6 +180,6 @@ class Scheduler:
                 job.result.set_result(result)
 
     def _finished(self, job: _Job, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._stored_running -= job.background
         self._dispatch()
