@@ -6,13 +6,24 @@ BIN    := $(VENV)/bin
 # aws-cli pins a botocore of its own, so it lives apart from ours.
 AWSCLI := .venv-awscli
 
-.PHONY: help demo test check format clean
+# How long or how much; make soak MINUTES=60, make fuzz INPUTS=10000000.
+MINUTES  ?= 10
+KILLS    ?= 100
+EACH     ?= 30
+INPUTS   ?= 1000000
+REQUESTS ?= 20000
+
+.PHONY: help demo test check format chaos soak fuzz attacks clean
 
 help:
 	@echo "make demo    watch it recognise faces: no account, no GPU, half a minute"
 	@echo "make test    run every test"
 	@echo "make check   ruff and mypy --strict"
 	@echo "make format  let ruff format and sort"
+	@echo "make chaos   break everything on purpose and count what is lost (half an hour)"
+	@echo "make soak    eight processors for MINUTES=10, and what they leave behind"
+	@echo "make fuzz    a million damaged inputs, and 20,000 requests (ten minutes)"
+	@echo "make attacks what each attack on a guarded daemon gets, as a table"
 	@echo "make clean   remove what the others made"
 
 demo: $(VENV)/.demo
@@ -51,6 +62,18 @@ $(AWSCLI)/.installed: $(VENV)/.python
 	@$(PYTHON) -m venv $(AWSCLI)
 	@$(AWSCLI)/bin/python -m pip install --quiet --disable-pip-version-check awscli
 	@touch $@
+
+chaos: $(VENV)/.test
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --each $(EACH)
+
+soak: $(VENV)/.test
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+fuzz: $(VENV)/.test
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --requests $(REQUESTS)
+
+attacks: $(VENV)/.test
+	@$(BIN)/python -m tests.end_to_end.test_attacks
 
 clean:
 	rm -rf $(VENV) $(AWSCLI) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
