@@ -1,16 +1,86 @@
-"""A caller that leaves in the middle of a transaction keeps no lock behind."""
+"""A store's file: what a transaction leaves behind when its caller, the disk or the file fails."""
 
+import asyncio
 import itertools
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
-from streamproc.db import Database
+from streamproc.db import Database, settings
+from streamproc.db import database as database_module
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from tests.cancellation import cut_at
+from tests.small_disk import small_disk
 
 METADATA = MetaData()
 COUNTER = Table("counter", METADATA, Column("key", Integer, primary_key=True), Column("n", Integer))
+SECRETS = Table(
+    "secrets", METADATA, Column("key", Integer, primary_key=True), Column("data", LargeBinary)
+)
+SECRET = bytes(range(256)) * 8
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Callable[[Path], Awaitable[Database]]]:
+    """Open databases that are closed with the test."""
+    databases: list[Database] = []
+
+    async def open_(path: Path) -> Database:
+        databases.append(await Database.open_file(path, METADATA))
+        return databases[-1]
+
+    yield open_
+    for one in databases:
+        await one.close()
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def database(opened: Callable[[Path], Awaitable[Database]], path: Path) -> Database:
+    return await opened(path)
+
+
+async def put(database: Database, *keys: int) -> None:
+    async with database.write() as connection:
+        await connection.execute(insert(SECRETS), [{"key": key, "data": SECRET} for key in keys])
+
+
+async def pragma(database: Database, setting: str) -> None:
+    """On the one connection that a test without concurrency uses."""
+    async with database.read() as connection:
+        await connection.exec_driver_sql(f"PRAGMA {setting}")
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        total = await connection.scalar(select(func.count()).select_from(SECRETS))
+    assert isinstance(total, int)
+    return total
+
+
+def bytes_of(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -36,3 +106,169 @@ async def test_a_cancelled_write_does_not_lock_the_next_one_out(tmp_path: Path, 
     assert total % 2 == 0, "half a transaction was kept"
     assert total >= 2 * wait + 2
     await database.close()
+
+
+async def test_a_full_disk_is_told_and_nothing_of_the_transaction_is_kept(
+    opened: Callable[[Path], Awaitable[Database]], tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk.folder / "store.db"
+        database = await opened(path)
+        await put(database, 1)
+        disk.fill()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match=rf"{path}.*disk.*free space") as told:
+                await put(database, *range(2, 3000))
+            assert "Nothing of the change was kept" in str(told.value)
+            assert await count(database) == 1
+        disk.free()
+        await asyncio.gather(*(put(database, key) for key in range(2, 12)))
+        assert await count(database) == 11
+        await database.close()
+
+
+async def test_a_file_that_may_not_grow_is_a_full_disk_too(database: Database) -> None:
+    """The same without the right to mount."""
+    await put(database, 1)
+    await pragma(database, "max_page_count = 1")
+    with pytest.raises(StoreUnavailable, match=r"database or disk is full.*; free space"):
+        await put(database, *range(2, 100))
+    assert await count(database) == 1
+    await pragma(database, "max_page_count = 1000000")
+    await put(database, 2)
+    assert await count(database) == 2
+
+
+async def test_a_damaged_page_is_told_with_the_way_back(
+    opened: Callable[[Path], Awaitable[Database]], path: Path
+) -> None:
+    database = await opened(path)
+    await put(database, *range(100))
+    await database.close()
+    with path.open("r+b") as file:
+        for page in range(5, path.stat().st_size // 4096):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 100)
+    database = await opened(path)
+    with pytest.raises(StoreDamaged, match=rf"{path} cannot be read.*streamproc restore"):
+        async with database.read() as connection:
+            (await connection.execute(select(SECRETS))).all()
+    with pytest.raises(StoreDamaged, match=r"store\.db"):
+        async with database.write() as connection:
+            await connection.execute(delete(SECRETS))
+
+
+async def test_what_is_no_database_is_refused_at_the_door(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreDamaged, match=rf"{path} cannot be read"):
+        await Database.open_file(path, METADATA)
+
+
+async def test_a_file_that_another_process_holds_is_told(
+    opened: Callable[[Path], Awaitable[Database]], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PRAGMAS", (*settings.PRAGMAS, "busy_timeout=1"))
+    database = await opened(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match=r"database is locked.*another process"):
+            await put(database, 1)
+    await put(database, 1)
+
+
+async def test_a_file_that_may_not_be_written_is_told(database: Database) -> None:
+    await pragma(database, "query_only = 1")
+    with pytest.raises(StoreUnavailable, match="writable"):
+        await put(database, 1)
+
+
+async def test_a_broken_constraint_stays_what_it_is(database: Database) -> None:
+    await put(database, 1)
+    with pytest.raises(IntegrityError):
+        await put(database, 1)
+
+
+async def test_only_the_owner_reads_the_files(
+    opened: Callable[[Path], Awaitable[Database]], path: Path
+) -> None:
+    path.touch(0o644)
+    await put(await opened(path), 1)
+    files = [file for file in path.parent.iterdir() if file.name.startswith("store.db")]
+    assert {file.name for file in files} == {"store.db", "store.db-wal", "store.db-shm"}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+async def test_every_connection_has_the_settings_that_the_promises_need(database: Database) -> None:
+    async def setting(name: str) -> object:
+        async with database.read() as connection:
+            return (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
+
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    assert {name: await setting(name) for name in wanted} == wanted
+
+
+async def test_what_is_forgotten_is_in_no_file(database: Database, path: Path) -> None:
+    await put(database, *range(50))
+    async with database.write() as connection:
+        await connection.execute(delete(SECRETS))
+    assert SECRET[:32] in bytes_of(path.parent)
+    await database.forget()
+    assert SECRET[:32] not in bytes_of(path.parent)
+
+
+async def test_forgetting_removes_what_upgrades_have_kept(database: Database, path: Path) -> None:
+    (path.parent / "store.db.before-0002").write_bytes(SECRET)
+    await database.forget()
+    assert not (path.parent / "store.db.before-0002").exists()
+
+
+@pytest.mark.parametrize("is_closed_first", [False, True])
+async def test_a_reader_that_stays_delays_forgetting_and_does_not_prevent_it(
+    database: Database,
+    opened: Callable[[Path], Awaitable[Database]],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_closed_first: bool,
+) -> None:
+    monkeypatch.setattr(database_module, "FORGET_S_MAX", 0.2)
+    await put(database, *range(50))
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM secrets").fetchall()
+        async with database.write() as connection:
+            await connection.execute(delete(SECRETS))
+        with caplog.at_level(logging.WARNING):
+            await database.forget()
+        assert "is not overwritten yet" in caplog.text
+        await put(database, 1)  # nobody else is kept waiting
+        async with database.write() as connection:
+            await connection.execute(delete(SECRETS))
+        if is_closed_first:
+            await database.close()
+    if is_closed_first:
+        await opened(path)
+    else:
+        await database.forget()
+    assert SECRET[:32] not in bytes_of(path.parent)
+
+
+async def test_the_log_is_brought_back_to_nothing_once_no_reader_needs_it(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 400_000
+    monkeypatch.setattr(database, "_wal_bytes_max", bound)
+    monkeypatch.setattr(database_module, "WAL_BYTES_MAX", bound)
+    log = path.with_name("store.db-wal")
+    keys = itertools.count()
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM secrets").fetchall()
+        while log.stat().st_size < 2 * bound:
+            await put(database, *(next(keys) for _ in range(20)))
+    grown = log.stat().st_size
+    while log.stat().st_size >= grown:
+        assert log.stat().st_size < grown + 2 * bound
+        await put(database, *(next(keys) for _ in range(20)))
+    assert log.stat().st_size < bound
+    assert await count(database) == next(keys)

@@ -6,18 +6,19 @@ deletes one calls clear(), and a later resource of the same name never inherits 
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import Column, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from streamproc.db import Database
+from streamproc.db import Database, Revisions
 from streamproc.errors import StreamprocError
 
-_metadata = MetaData()
+REVISIONS: Final = Revisions(Path(__file__).parent / "tag_revisions")
+metadata = MetaData()
 _tags = Table(
     "tags",
-    _metadata,
+    metadata,
     Column("arn", String(2048), primary_key=True),
     Column("key", String(128), primary_key=True),
     Column("value", Text, nullable=False),
@@ -38,7 +39,7 @@ class TagStore:
     @classmethod
     async def open(cls, path: Path, tags_max: int) -> Self:
         """Raises StoreDamaged if the file cannot be read."""
-        return cls(await Database.open_file(path, _metadata), tags_max)
+        return cls(await Database.open_file(path, metadata, REVISIONS), tags_max)
 
     async def aclose(self) -> None:
         await self._database.close()

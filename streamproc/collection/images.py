@@ -5,6 +5,7 @@ decoded, so a small file cannot claim much memory. Knows nothing of where the by
 """
 
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,6 +29,8 @@ _FORMATS: dict[bytes, type[ImageFile]] = {
 # What the two plugins raise at damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError, KeyError,
            TypeError, EOFError)  # fmt: skip
+# What is wrong with metadata would be told on standard error, in words that the sender chose.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # EXIF 2.32, "Orientation" (0x0112): what must be done to see the picture upright.
 _UPRIGHT = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,

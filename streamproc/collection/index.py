@@ -59,7 +59,8 @@ class VectorIndex:
     """The embeddings of one collection at one generation, by the key of their row."""
 
     def __init__(self, dimension: int) -> None:
-        self._faiss = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        self._flat = faiss.IndexFlatIP(dimension)
+        self._faiss = faiss.IndexIDMap2(self._flat)
         self._gate = _Gate()
         self._dimension = dimension
         self.generation = -1  # of no collection, until step() or load() is told one
@@ -94,11 +95,23 @@ class VectorIndex:
             if generation != self.generation + 1:
                 return
             if remove:
-                self._faiss.remove_ids(faiss.IDSelectorBatch(np.asarray(remove, np.int64)))
+                self._remove(remove)
             if add:
                 keys, vectors = zip(*add, strict=True)
                 self._faiss.add_with_ids(np.stack(vectors), np.asarray(keys, np.int64))
             self.generation = generation
+
+    def _remove(self, keys: Sequence[int]) -> None:
+        # FAISS moves the rest together and leaves what stood behind it in memory as it was.
+        stored = self._stored()
+        self._faiss.remove_ids(faiss.IDSelectorBatch(np.asarray(keys, np.int64)))
+        stored[len(self) :] = 0.0
+
+    def _stored(self) -> NDArray[np.float32]:
+        """FAISS's own memory, of shape (len(self), dimension), good until it next grows."""
+        size = len(self) * self._dimension
+        vectors: NDArray[np.float32] = faiss.rev_swig_ptr(self._flat.get_xb(), size)
+        return vectors.reshape(len(self), self._dimension)
 
     def search(
         self, embedding: Embedding, cosine_min: float, limit: int

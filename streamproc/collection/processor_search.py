@@ -6,19 +6,29 @@ Satisfies the FaceSearch port of processor/ without knowing it.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from streamproc.errors import CollectionNotFound, ModelMismatch, PermanentFailure
+from streamproc.errors import (
+    CollectionNotFound,
+    ModelMismatch,
+    PermanentFailure,
+    StoreDamaged,
+    StoreUnavailable,
+    TransientFailure,
+)
 from streamproc.model.face import Embedding, Match
 
 
 @contextmanager
 def permanent_failures() -> Iterator[None]:
-    """Turn what no retry heals into the text of a FAILED processor's StatusMessage."""
+    """Turn what no retry heals into the text of a FAILED processor's StatusMessage, and trouble
+    of the disk into a TransientFailure."""
     try:
         yield
     except CollectionNotFound:
         raise PermanentFailure("Collection not found") from None  # the documented words
-    except ModelMismatch as error:
+    except (ModelMismatch, StoreDamaged) as error:
         raise PermanentFailure(str(error)) from None
+    except StoreUnavailable as error:
+        raise TransientFailure(str(error)) from None
 
 
 class ProcessorSearch:
@@ -30,7 +40,8 @@ class ProcessorSearch:
     async def search(self, embedding: Embedding) -> list[Match]:
         """Every face at or above the threshold, best first.
 
-        Raises PermanentFailure if the collection is gone or is now of another pack.
+        Raises PermanentFailure if the collection is gone, damaged or now of another pack,
+        TransientFailure while its database cannot be read.
         """
         with permanent_failures():
             return await self._search(embedding)

@@ -5,7 +5,8 @@ Plain SQL types that SQLite and PostgreSQL share. Knows no statement.
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from streamproc.db import Revisions
 from streamproc.errors import CollectionNotFound
 from streamproc.model.arn import collection_arn
 from streamproc.model.face import BoundingBox, Embedding, IndexedFace
 from streamproc.model.person import Celebrity
 
+REVISIONS: Final = Revisions(Path(__file__).parent / "revisions")
 _BLOB = np.dtype("<f4")
 # SQLite makes only INTEGER an alias of its row id.
 _Key = BigInteger().with_variant(Integer, "sqlite")

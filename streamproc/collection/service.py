@@ -78,14 +78,18 @@ class CollectionService:
     async def aclose(self) -> None:
         await self._store.close()
 
-    async def create(self, region: str, collection_id: str) -> CollectionInfo:
-        """A collection of the pack that runs, for ever. Raises CollectionExists."""
+    async def create(
+        self, region: str, collection_id: str, *, collections_max: int | None = None
+    ) -> CollectionInfo:
+        """A collection of the pack that runs, for ever. collections_max bounds those of the
+        region. Raises CollectionExists, TooManyCollections."""
         return await self._store.create(
             region,
             collection_id,
             model_version=self.info.model_version,
             pack=self.info.pack,
             created_at=self._clock.now(),
+            collections_max=collections_max,
         )
 
     async def describe(self, region: str, collection_id: str) -> CollectionInfo:
@@ -97,11 +101,13 @@ class CollectionService:
         return await self._store.list_collections(region, after, limit)
 
     async def delete(self, region: str, collection_id: str) -> None:
-        """The collection with its faces and people. Raises CollectionNotFound."""
+        """The collection with its faces and people; no byte of their vectors is left when this
+        returns. Raises CollectionNotFound."""
         collection = await self._store.get(region, collection_id)
         async with self._lock(collection):
             await self._store.delete(collection)
             self._cache.discard(collection.key)
+        await self._store.forget()
 
     async def add_faces(
         self,
@@ -110,18 +116,23 @@ class CollectionService:
         image_digest: str,
         external_image_id: str | None,
         faces: Sequence[Face],
+        *,
+        faces_max: int | None = None,
     ) -> list[IndexedFace]:
         """Index the faces of one picture, in their order; each needs its embedding.
 
         A face that the same picture gave before under the same external id is not added
-        again but returned as it is. Raises CollectionNotFound or ModelMismatch.
+        again but returned as it is. faces_max bounds those of the collection. Raises
+        CollectionNotFound, ModelMismatch or TooManyFaces.
         """
         collection = await self._usable(region, collection_id)
         if not faces:
             return []
         image_id = image_id_of(image_digest, external_image_id)
         async with self._lock(collection):
-            change = await self._store.add(collection, image_id, external_image_id, faces)
+            change = await self._store.add(
+                collection, image_id, external_image_id, faces, faces_max=faces_max
+            )
             await self._follow(collection, change)
         return list(change.faces)
 
@@ -143,11 +154,13 @@ class CollectionService:
     async def delete_faces(
         self, region: str, collection_id: str, face_ids: Sequence[str]
     ) -> list[str]:
-        """The ids that were there and now are not. Raises CollectionNotFound."""
+        """The ids that were there and now are not; no byte of their vectors is left when this
+        returns. Raises CollectionNotFound."""
         collection = await self._store.get(region, collection_id)
         async with self._lock(collection):
             change = await self._store.remove(collection, face_ids)
             await self._follow(collection, change)
+        await self._store.forget()
         return [face.face_id for face in change.faces]
 
     async def search(
@@ -197,7 +210,11 @@ class CollectionService:
         return await self._store.registry.find(region, celebrity_id)
 
     async def has_celebrities(self, region: str) -> bool:
-        return bool(await self._store.registry.collections_with_people(region))
+        return bool(await self.collections_with_people(region))
+
+    async def collections_with_people(self, region: str) -> list[CollectionInfo]:
+        """Those in which celebrities of the region are looked for, oldest first."""
+        return await self._store.registry.collections_with_people(region)
 
     async def recognise(
         self, region: str, embedding: Embedding, *, threshold: float, limit: int = MATCHES_MAX
@@ -225,7 +242,8 @@ class CollectionService:
     ) -> AsyncIterator[ProcessorSearch]:
         """A processor's collection, its index built before the block is entered.
 
-        Raises PermanentFailure if the processor cannot use the collection.
+        Raises PermanentFailure if the processor cannot use the collection, TransientFailure
+        while its database cannot be read.
         """
         with permanent_failures():
             await self._index(await self._usable(spec.region, spec.collection_id))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +28,12 @@ from streamproc.collection.schema import (
     people,
 )
 from streamproc.db import Database
-from streamproc.errors import CollectionExists, FaceNotFound
+from streamproc.errors import (
+    CollectionExists,
+    FaceNotFound,
+    TooManyCollections,
+    TooManyFaces,
+)
 from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
 
 _ROWS_PER_PART = 8192
@@ -59,18 +64,32 @@ class CollectionStore:
     @classmethod
     async def open(cls, path: Path, account_id: str, dimension: int) -> Self:
         """Raises StoreDamaged if the file cannot be read."""
-        database = await Database.open_file(path, schema.metadata)
+        database = await Database.open_file(path, schema.metadata, schema.REVISIONS)
         return cls(database, account_id, dimension)
 
     async def close(self) -> None:
         await self._database.close()
 
+    async def forget(self) -> None:
+        """Return once no byte of what was deleted is on disk; see Database.forget()."""
+        await self._database.forget()
+
     async def create(
-        self, region: str, collection_id: str, *, model_version: str, pack: str, created_at: float
+        self,
+        region: str,
+        collection_id: str,
+        *,
+        model_version: str,
+        pack: str,
+        created_at: float,
+        collections_max: int | None = None,
     ) -> CollectionInfo:
-        """Raises CollectionExists."""
+        """collections_max bounds those of the region. Raises CollectionExists,
+        TooManyCollections."""
         try:
             async with self._database.write() as connection:
+                if collections_max is not None:
+                    await _check_room(connection, region, collection_id, collections_max)
                 await connection.execute(
                     insert(collections).values(
                         region=region,
@@ -124,10 +143,13 @@ class CollectionStore:
         image_id: str,
         external_image_id: str | None,
         found: Sequence[Face],
+        *,
+        faces_max: int | None = None,
     ) -> Change:
         """Add the faces of one picture; those that the picture gave before stay as they are.
 
-        Raises CollectionNotFound.
+        faces_max bounds those of the collection. Raises CollectionNotFound; TooManyFaces, and
+        adds none.
         """
         indexed: list[IndexedFace] = []
         added: list[tuple[int, Embedding]] = []
@@ -150,7 +172,12 @@ class CollectionStore:
                     )
                     added.append((_key(result.inserted_primary_key), face.embedding))
                 indexed.append(same)
-            await _count(connection, collection, len(added))
+            count = await _count(connection, collection, len(added))
+            if added and faces_max is not None and count > faces_max:
+                raise TooManyFaces(
+                    f"Collection {collection.collection_id} would hold {count} faces; the most "
+                    f"is {faces_max} (faces.faces_per_collection_max)."
+                )
         return Change(generation, tuple(indexed), added=tuple(added))
 
     async def remove(self, collection: CollectionInfo, face_ids: Sequence[str]) -> Change:
@@ -252,12 +279,30 @@ async def _next_generation(connection: AsyncConnection, collection: CollectionIn
     return int(generation)
 
 
-async def _count(connection: AsyncConnection, collection: CollectionInfo, more: int) -> None:
-    await connection.execute(
+async def _count(connection: AsyncConnection, collection: CollectionInfo, more: int) -> int:
+    """How many faces the collection has now."""
+    count = await connection.scalar(
         update(collections)
         .where(collections.c.key == collection.key)
         .values(face_count=collections.c.face_count + more)
+        .returning(collections.c.face_count)
     )
+    return int(count or 0)
+
+
+async def _check_room(
+    connection: AsyncConnection, region: str, collection_id: str, collections_max: int
+) -> None:
+    """Raises TooManyCollections; not for one that exists, of which more is to be said."""
+    others = select(func.count()).where(
+        collections.c.region == region, collections.c.collection_id != collection_id
+    )
+    count = await connection.scalar(others) or 0
+    if count >= collections_max:
+        raise TooManyCollections(
+            f"Region {region} has {count} collections, as many as may be "
+            "(faces.collections_max); delete one first."
+        )
 
 
 def _new_face(

@@ -1,5 +1,6 @@
 """Errors as answers. Pure; the log is app.py's."""
 
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.dispatch import BoundService
 from streamproc.gateway.errors import InternalFailure, ServiceError
 from streamproc.gateway.messages import HttpReply
@@ -30,8 +31,20 @@ def error_reply(error: ServiceError, service: BoundService | None, request_id: s
 
 def internal_failure(service: BoundService | None, request_id: str) -> ServiceError:
     """What a caller sees of a mistake of ours: where to look, and nothing of its inside."""
+    return _failure(
+        service, f"Internal error. The server's log has its cause under request id {request_id}."
+    )
+
+
+def store_failure(
+    service: BoundService | None, error: StoreUnavailable | StoreDamaged
+) -> ServiceError:
+    """What a caller sees of a disk that refuses: an error that clients try again, and what
+    whoever runs the server can do."""
+    return _failure(service, f"{error}.")
+
+
+def _failure(service: BoundService | None, message: str) -> ServiceError:
     declared = service.error_statuses if service else {}
     code = next((code for code in _INTERNAL_CODES if code in declared), _INTERNAL_CODES[-1])
-    return InternalFailure(
-        f"Internal error. The server's log has its cause under request id {request_id}.", code=code
-    )
+    return InternalFailure(message, code=code)

@@ -28,11 +28,15 @@ class Decoding:
 
     metadata: VideoMetadata
 
-    def __init__(self, path: Path, name: str, fps: float, threads: ThreadPoolExecutor) -> None:
-        """name: what messages call the video; fps: how many frames of a second to give."""
+    def __init__(
+        self, path: Path, name: str, fps: float, pixels_max: int, threads: ThreadPoolExecutor
+    ) -> None:
+        """name: what messages call the video; fps: how many frames of a second to give;
+        pixels_max: the largest picture that is decoded."""
         self._path = path
         self._name = name
         self._fps = fps
+        self._pixels_max = pixels_max
         self._threads = threads
         self._video: StoredVideo | None = None
         self._frames: Iterator[VideoFrame] = iter(())
@@ -55,7 +59,7 @@ class Decoding:
 
     def _open(self) -> None:
         # Kept here, not returned: a caller that was cancelled has to close it all the same.
-        self._video = StoredVideo(self._path, self._name)
+        self._video = StoredVideo(self._path, self._name, pixels_max=self._pixels_max)
         self._frames = self._video.frames(self._fps)
         self.metadata = self._video.metadata
 
@@ -66,10 +70,10 @@ class Decoding:
 
 
 @asynccontextmanager
-async def decoding(path: Path, name: str, fps: float) -> AsyncIterator[Decoding]:
+async def decoding(path: Path, name: str, fps: float, pixels_max: int) -> AsyncIterator[Decoding]:
     """Open the video while the block runs. Raises MediaError or UnsupportedCodec."""
     threads = ThreadPoolExecutor(1, thread_name_prefix="stored", initializer=_step_back)
-    video = Decoding(path, name, fps, threads)
+    video = Decoding(path, name, fps, pixels_max, threads)
     try:
         await video.open()
         yield video

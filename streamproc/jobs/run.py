@@ -17,6 +17,7 @@ from typing import Any
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock
+from streamproc.decode.picture_size import PIXELS_MAX
 from streamproc.errors import TransientFailure
 from streamproc.jobs.decoding import Decoding, decoding
 from streamproc.jobs.ports import Analysis, JobWorld
@@ -48,15 +49,18 @@ class JobRun:
         clock: Clock,
         *,
         frames_max: int,
+        pixels_max: int = PIXELS_MAX,
         roll: Callable[[], float] = random.random,
     ) -> None:
-        """frames_max: decoded frames that are held, and looked at together."""
+        """frames_max: decoded frames that are held, and looked at together; pixels_max: the
+        largest picture that is decoded."""
         self.progress = 0.0  # 0 to 1
         self._job = job
         self._world = world
         self._store = store
         self._clock = clock
         self._frames_max = frames_max
+        self._pixels_max = pixels_max
         self._roll = roll
 
     async def run(self) -> None:
@@ -69,7 +73,7 @@ class JobRun:
         await self._store.save_model_version(job, analysis.model_version)
         async with (
             self._fetched() as path,
-            decoding(path, str(spec.video), analysis.fps) as video,
+            decoding(path, str(spec.video), analysis.fps, self._pixels_max) as video,
         ):
             await self._store.save_metadata(job, video.metadata)
             await self._analyse(analysis, video)

@@ -21,14 +21,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock
-from streamproc.errors import StreamprocError
+from streamproc.errors import StoreDamaged, StoreUnavailable, StreamprocError
 from streamproc.jobs.notices import NoticeSender
 from streamproc.jobs.ports import JobWorld
 from streamproc.jobs.run import JobRun
 from streamproc.jobs.schema import OpenJob
 from streamproc.jobs.store import JobStore
 from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobView
-from streamproc.settings import JobsConfig
+from streamproc.settings import JobsConfig, MediaConfig
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ T = TypeVar("T")
 _DAY_S = 86_400.0
 _SWEEP_S = 3600.0
 _BACKOFF_S_MAX = 60.0
+
+_MEDIA = MediaConfig()
 
 
 class JobRunner:
@@ -51,6 +53,7 @@ class JobRunner:
         scratch: Path,
         clock: Clock,
         frames_max: int,
+        pixels_max: int,
         roll: Callable[[], float],
     ) -> None:
         self._store = store
@@ -59,6 +62,7 @@ class JobRunner:
         self._scratch = scratch
         self._clock = clock
         self._frames_max = frames_max
+        self._pixels_max = pixels_max
         self._roll = roll
         self._notices = NoticeSender(store.outbox, world.publish, clock, roll)
         self._taking = asyncio.Lock()  # what is on disk to be run, and what waits, are one
@@ -79,6 +83,7 @@ class JobRunner:
         scratch: Path,
         clock: Clock,
         *,
+        media: MediaConfig = _MEDIA,
         frames_max: int = 4,
         roll: Callable[[], float] = random.random,
     ) -> Self:
@@ -87,7 +92,8 @@ class JobRunner:
         if not 1 <= frames_max <= 64:
             raise ValueError(f"frames_max {frames_max} must be between 1 and 64")
         store = await JobStore.open(path, clock, config.results_kept_days * _DAY_S)
-        return cls(store, world, config, scratch, clock, frames_max, roll)
+        pixels_max = media.picture_pixels_max
+        return cls(store, world, config, scratch, clock, frames_max, pixels_max, roll)
 
     async def resume(self) -> None:
         """Begin to work, with what an earlier daemon has left first. Returns at once."""
@@ -191,7 +197,7 @@ class JobRunner:
         """Own one job from its start to its end."""
         run = JobRun(
             job, self._world, self._store, self._clock,
-            frames_max=self._frames_max, roll=self._roll,
+            frames_max=self._frames_max, pixels_max=self._pixels_max, roll=self._roll,
         )  # fmt: skip
         self._runs[job.id] = run
         try:
@@ -220,7 +226,7 @@ class JobRunner:
         while True:
             try:
                 return await self._store.fail(job, message)
-            except SQLAlchemyError:
+            except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
                 log.exception("job %s: its failure is not saved; trying again", job.id)
             pause_s = backoff_seconds(attempt, base_s=1.0, cap_s=_BACKOFF_S_MAX, roll=self._roll)
             await self._clock.sleep(pause_s)
@@ -229,7 +235,7 @@ class JobRunner:
     async def _rest(self, job: OpenJob) -> None:
         try:
             await self._store.rest(job)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
             log.exception("job %s: that it was stopped is not saved", job.id)
 
     async def _give_up(self, known: list[OpenJob]) -> None:
@@ -248,7 +254,7 @@ class JobRunner:
         while True:
             try:
                 count = await self._store.expire()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
                 log.exception("past results of jobs are not deleted; trying again in an hour")
             else:
                 if count:

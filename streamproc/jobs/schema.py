@@ -6,7 +6,8 @@ Plain SQL types that SQLite and PostgreSQL share. Knows no statement.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -25,10 +26,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from streamproc.db import Revisions
 from streamproc.jobs.merge import merged
 from streamproc.model.job import Group, Item, JobKind, JobSpec, JobStatus, JobView
 from streamproc.model.video import ObjectRef, VideoMetadata
 
+REVISIONS: Final = Revisions(Path(__file__).parent / "revisions")
 # SQLite makes only INTEGER an alias of its row id.
 _Key = BigInteger().with_variant(Integer, "sqlite")
 

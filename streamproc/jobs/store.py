@@ -41,7 +41,7 @@ class JobStore:
     async def open(cls, path: Path, clock: Clock, kept_s: float) -> Self:
         """kept_s: how long a job is kept once it has ended. Raises StoreDamaged if the file
         cannot be read."""
-        return cls(await Database.open_file(path, schema.metadata), clock, kept_s)
+        return cls(await Database.open_file(path, schema.metadata, schema.REVISIONS), clock, kept_s)
 
     async def aclose(self) -> None:
         await self._database.close()

@@ -14,7 +14,7 @@ from tests.collection.vectors import REGION, SQUARES
 
 class OpenService(Protocol):
     def __call__(
-        self, info: EngineInfo = ..., index_bytes_max: int = ...
+        self, info: EngineInfo = ..., index_bytes_max: int = ..., folder: Path | None = ...
     ) -> Awaitable[CollectionService]: ...
 
 
@@ -24,10 +24,10 @@ async def open_service(tmp_path: Path) -> AsyncIterator[OpenService]:
     opened: list[CollectionService] = []
 
     async def open_(
-        info: EngineInfo = SQUARES, index_bytes_max: int = 1 << 30
+        info: EngineInfo = SQUARES, index_bytes_max: int = 1 << 30, folder: Path | None = None
     ) -> CollectionService:
         service = await CollectionService.open(
-            tmp_path / "collections.sqlite",
+            (folder or tmp_path) / "collections.sqlite",
             info,
             lambda cosine: max(cosine, 0.0) * 100,
             lambda similarity: similarity / 100,

@@ -211,3 +211,19 @@ def test_damaged_bytes_give_a_picture_or_a_clear_refusal(
         return
     assert image.ndim == 3
     assert image.shape[2] == 3
+
+
+def _with_exif(offset: int, type_: int, count: int) -> bytes:
+    """A JPEG whose orientation is somewhere else, or larger than the file."""
+    entry = struct.pack("<HHHII", 1, 0x0112, type_, count, 6)
+    body = b"Exif\0\0II*\0" + struct.pack("<I", offset) + entry + bytes(4)
+    picture = BytesIO()
+    Pillow.new("RGB", (100, 90)).save(picture, "JPEG")
+    whole = picture.getvalue()
+    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + whole[2:]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # as the module has it outside of tests
+@pytest.mark.parametrize("exif", [(0, 3, 1), (2**31, 3, 1), (8, 12, 2**29)])
+def test_exif_that_points_beyond_its_picture_is_passed_over(exif: tuple[int, int, int]) -> None:
+    assert decode_image(_with_exif(*exif), LIMITS).shape == (90, 100, 3)

@@ -110,6 +110,8 @@ async def test_a_database_from_before_the_registry_opens(
     await service.aclose()
     with sqlite3.connect(tmp_path / "collections.sqlite") as database:
         database.execute("DROP TABLE people")
+        database.execute("DROP TABLE alembic_version")
+    database.close()
     service = await open_service()
     await service.put_people(REGION, "team", [ANN])
     assert await service.people(REGION, "team") == [ANN]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from streamproc.errors import (
     FaceNotFound,
     ModelMismatch,
     PermanentFailure,
+    StoreDamaged,
+    StoreUnavailable,
+    TransientFailure,
 )
 from streamproc.model.image_id import image_id_of
 from streamproc.model.processor import ProcessorSpec
@@ -359,3 +363,45 @@ async def test_a_processor_fails_in_the_documented_words_when_its_collection_is_
     with pytest.raises(PermanentFailure, match=r"pack squares .*pack circles"):
         async with other.searcher(processor("team"), 80.0):
             pytest.fail("opened a collection of another pack")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "seen_as"),
+    [
+        (StoreDamaged("collections.db cannot be read; restore it"), PermanentFailure),
+        (StoreUnavailable("collections.db cannot be used; free space"), TransientFailure),
+    ],
+)
+async def test_a_processor_hears_whether_trouble_with_the_disk_can_heal(
+    service: CollectionService,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
+    seen_as: type[Exception],
+) -> None:
+    async with service.searcher(processor("team"), 80.0) as search:
+        with monkeypatch.context() as broken:
+            broken.setattr(service._store, "get", AsyncMock(side_effect=trouble))
+            with pytest.raises(seen_as, match=f"^{trouble}$"):
+                await search.search(unit(1))
+        assert await search.search(unit(1)) == []
+
+
+async def test_an_index_whose_building_failed_is_built_by_the_next_search(
+    open_service: OpenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_service()
+    await service.create(REGION, "team")
+    await service.add_faces(REGION, "team", "digest", "ann", [face_at(unit(1))])
+    with monkeypatch.context() as broken:
+        broken.setattr(VectorIndex, "load", Mock(side_effect=RuntimeError("out of memory")))
+        with pytest.raises(RuntimeError):
+            await service.search(REGION, "team", unit(1), threshold=80)
+    assert len(await service.search(REGION, "team", unit(1), threshold=80)) == 1
+
+
+async def test_an_index_that_has_missed_a_change_is_built_anew(service: CollectionService) -> None:
+    await service.add_faces(REGION, "team", "one", "ann", [face_at(unit(1))])
+    assert len(await service.search(REGION, "team", unit(1), threshold=80)) == 1
+    collection = await service.describe(REGION, "team")
+    await service._store.add(collection, "picture", "bob", [face_at(unit(1))])  # past the index
+    assert len(await service.search(REGION, "team", unit(1), threshold=80)) == 2

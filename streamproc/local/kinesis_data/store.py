@@ -7,7 +7,7 @@ neither AWS's rules nor time.
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import (
     JSON,
@@ -27,9 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from streamproc.db import Database
+from streamproc.db import Database, Revisions
 from streamproc.local.kinesis_data.shards import Shard, Stream
 
+REVISIONS: Final = Revisions(Path(__file__).parent / "revisions")
 metadata = MetaData()
 secret_table = Table("secret", metadata, Column("value", LargeBinary, nullable=False))
 stream_table = Table(
@@ -91,7 +92,7 @@ class Store:
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        return cls(await Database.open_file(path, metadata))
+        return cls(await Database.open_file(path, metadata, REVISIONS))
 
     async def close(self) -> None:
         await self.database.close()

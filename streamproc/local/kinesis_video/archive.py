@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from streamproc.clock import Clock
 from streamproc.db import Database
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.local.kinesis_video.index import FragmentIndex, Origin, Place, StoredFragment
 from streamproc.local.kinesis_video.segments import SegmentFiles
 from streamproc.local.kinesis_video.store import StreamGone
@@ -97,7 +98,8 @@ class Archive:
     ) -> StoredFragment:
         """Keep a whole fragment; if durable, it survives the power cut that comes next.
 
-        Raises OSError where the disk refuses, StreamGone after remove().
+        Raises OSError, StoreUnavailable or StoreDamaged where the disk refuses, StreamGone
+        after remove().
         """
         async with self._writing:
             if self._is_gone:
@@ -108,11 +110,15 @@ class Archive:
                 await self._index.add(fragment)
             except IntegrityError:  # the stream's own row went while its last fragment came
                 raise StreamGone("The stream has been deleted.") from None
+            except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
+                await asyncio.to_thread(self._files.abandon, place)
+                raise
             self._kept += place.size
             if self._kept > self.limits.bytes_max:
                 try:
                     await self._expire()
-                except (OSError, SQLAlchemyError) as error:  # this fragment is on disk all the same
+                # This fragment is on disk all the same.
+                except (OSError, SQLAlchemyError, StoreUnavailable, StoreDamaged) as error:
                     log.warning("old fragments in %s could not be freed: %s", self._folder, error)
         return fragment
 

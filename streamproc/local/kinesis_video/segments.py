@@ -32,12 +32,16 @@ class SegmentFiles:
         if self._end and self._end + len(data) > self._segment_bytes:
             self._segment, self._end = self._segment + 1, 0
         if not self._end:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path(self._segment), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             _write(descriptor, data, self._end)
             if durable:
                 os.fdatasync(descriptor)
+        except OSError:
+            # On a full disk, half a fragment would take the room that others need.
+            os.ftruncate(descriptor, self._end)
+            raise
         finally:
             os.close(descriptor)
         if not self._end:  # durable or not: the file's next fragment may be
@@ -46,6 +50,18 @@ class SegmentFiles:
         place = Place(self._segment, self._end, len(data))
         self._end += len(data)
         return place
+
+    def abandon(self, place: Place) -> None:
+        """Give back what append() wrote last: its row could not be written.
+
+        The place is not used again: after a crash, the row of a commit that was in doubt may
+        come to light, and must not find another fragment's bytes.
+        """
+        self._segment, self._end = place.segment + 1, 0
+        if place.offset:
+            os.truncate(self._path(place.segment), place.offset)
+        else:
+            self._path(place.segment).unlink(missing_ok=True)
 
     def read(self, segment: int, offset: int, size: int) -> bytes:
         """Up to size bytes; fewer only at the end of the file.

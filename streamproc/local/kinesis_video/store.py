@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.db import Database
 from streamproc.errors import StreamprocError
@@ -29,6 +30,10 @@ class StreamGone(StreamprocError):
 
 class VersionChanged(StreamprocError):
     """The stream is no longer at the version that the caller read."""
+
+
+class TooManyStreams(StreamprocError):
+    """A region has as many streams as are allowed."""
 
 
 class TooManyTags(StreamprocError):
@@ -73,8 +78,10 @@ class StreamStore:
         device_name: str | None = None,
         media_type: str | None = None,
         kms_key_id: str | None = None,
+        streams_max: int | None = None,
     ) -> StreamInfo:
-        """Raises StreamExists if the region has a stream of this name."""
+        """streams_max bounds those of the region. Raises StreamExists if it has a stream of this
+        name, TooManyStreams."""
         values: dict[str, Any] = {
             "region": region,
             "name": name,
@@ -87,6 +94,8 @@ class StreamStore:
         }
         try:
             async with self._database.write() as connection:
+                if streams_max is not None:
+                    await _check_room(connection, region, name, streams_max)
                 added = insert(STREAMS).values(**values, blocks=0).returning(STREAMS.c.id)
                 stream_id = (await connection.execute(added)).scalar_one()
                 if tags:
@@ -161,6 +170,19 @@ class StreamStore:
     async def untag(self, stream_id: int, keys: Sequence[str]) -> None:
         async with self._database.write() as connection:
             await connection.execute(_without(stream_id, keys))
+
+
+async def _check_room(
+    connection: AsyncConnection, region: str, name: str, streams_max: int
+) -> None:
+    """Raises TooManyStreams; not for one that exists, of which more is to be said."""
+    others = select(func.count()).where(STREAMS.c.region == region, STREAMS.c.name != name)
+    count = (await connection.execute(others)).scalar_one()
+    if count >= streams_max:
+        raise TooManyStreams(
+            f"Region {region} has {count} streams, as many as may be (video.streams_max); "
+            "delete one first."
+        )
 
 
 def new_version() -> str:

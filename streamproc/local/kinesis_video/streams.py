@@ -15,16 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
 from streamproc.db import Database
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.local.kinesis_video.archive import Archive, Limits
 from streamproc.local.kinesis_video.store import StreamInfo, StreamStore, VersionChanged
 from streamproc.local.kinesis_video.stream import VideoStream
-from streamproc.local.kinesis_video.tables import METADATA
+from streamproc.local.kinesis_video.tables import METADATA, REVISIONS
 from streamproc.model.arn import video_stream_arn
-from streamproc.settings import VideoConfig
+from streamproc.settings import MediaConfig, VideoConfig
 
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 10.0
+_MEDIA: Final = MediaConfig()
 
 
 class VideoStreams:
@@ -35,6 +37,7 @@ class VideoStreams:
         self, folder: Path, database: Database, config: VideoConfig, account_id: str, clock: Clock
     ) -> None:
         self.config = config
+        self.media = _MEDIA
         self.clock = clock
         self.public_url = ""
         self.store = StreamStore(database)
@@ -53,14 +56,16 @@ class VideoStreams:
         clock: Clock,
         *,
         public_url: str = "",
+        media: MediaConfig = _MEDIA,
     ) -> Self:
         """Open the folder, made if missing, and mend what a crash left.
 
         Raises StoreDamaged if its database cannot be read.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        database = await Database.open_file(folder / "video.db", METADATA)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = await Database.open_file(folder / "video.db", METADATA, REVISIONS)
         streams = cls(folder, database, config, account_id, clock)
+        streams.media = media
         streams.public_url = public_url
         try:
             for info, blocks in await streams.store.load():
@@ -101,9 +106,17 @@ class VideoStreams:
         tags: Mapping[str, str],
         **optional: str | None,
     ) -> VideoStream:
-        """optional: device_name, media_type, kms_key_id. Raises StreamExists."""
+        """optional: device_name, media_type, kms_key_id. Raises StreamExists, TooManyStreams."""
         created_ms = int(self.clock.now() * 1000)
-        info = await self.store.create(region, name, created_ms, retention_hours, tags, **optional)
+        info = await self.store.create(
+            region,
+            name,
+            created_ms,
+            retention_hours,
+            tags,
+            streams_max=self.config.streams_max,
+            **optional,
+        )
         return await self._add(info, 0)
 
     async def change(self, stream: VideoStream, version: str, **values: Any) -> None:
@@ -134,7 +147,7 @@ class VideoStreams:
         for stream in list(self._streams.values()):
             try:
                 await stream.archive.sweep()
-            except (OSError, SQLAlchemyError) as error:
+            except (OSError, SQLAlchemyError, StoreUnavailable, StoreDamaged) as error:
                 log.warning(
                     "stream %s could not be swept, trying again: %s", stream.info.name, error
                 )
@@ -162,7 +175,7 @@ class VideoStreams:
     def _remove_strays(self) -> None:
         """Folders of streams that are no more: a deletion was cut short."""
         parent = self._folder / "streams"
-        parent.mkdir(exist_ok=True)
+        parent.mkdir(exist_ok=True, mode=0o700)
         known = {str(stream.info.id) for stream in self._streams.values()}
         for folder in parent.iterdir():
             if folder.name.isdecimal() and folder.name not in known:

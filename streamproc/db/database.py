@@ -1,0 +1,164 @@
+"""Transactions on one database file.
+
+Knows no tables; each store brings its own MetaData. Its settings are settings.py's, its
+failures failures.py's, its schema's history revisions.py's.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, MetaData, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from streamproc.db.failures import BUSY_TIMEOUT_S, store_failures
+from streamproc.db.revisions import Revisions, copies, prepare
+from streamproc.db.settings import WAL_BYTES_MAX, apply_pragmas, beside
+from streamproc.errors import StoreDamaged, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+FORGET_S_MAX: Final = 30.0
+"""A caller of forget() waits no longer for readers; it goes on without the caller."""
+
+_CHECKPOINT_BUSY_MS: Final = 250  # writers wait meanwhile
+_PAUSE_S: Final = 0.05
+
+
+class Database:
+    """Writers queue here, in order, not inside SQLite.
+
+    Whatever is done with it raises StoreUnavailable where the disk refuses (nothing of the
+    transaction is kept, and a later one may succeed), StoreDamaged where the file is broken.
+    """
+
+    def __init__(self, engine: AsyncEngine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+        self._writing = asyncio.Lock()
+        self._wal_bytes_max = WAL_BYTES_MAX
+        self._owed = self._paid = 0  # calls of forget(), and those that what is done has served
+        self._forgetting: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open_file(
+        cls, path: Path, metadata: MetaData, revisions: Revisions | None = None
+    ) -> Self:
+        """Open a SQLite file, made or upgraded as needed; its folder must exist.
+
+        Raises StoreDamaged, StoreUnavailable.
+        """
+        await asyncio.to_thread(prepare, path, metadata, revisions)
+        engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+        event.listen(engine.sync_engine, "connect", apply_pragmas)
+        event.listen(engine.sync_engine, "invalidate", _roll_back)
+        return cls(engine, path)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: on disk when the block is left, undone if it raises."""
+        async with self._writing:
+            with store_failures(str(self._path)):
+                async with self._engine.begin() as connection:
+                    yield connection
+            await self._bound_wal()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Never waits for a writer. Each statement sees one moment, two may see two."""
+        with store_failures(str(self._path)):
+            async with self._engine.connect() as connection:
+                yield connection
+
+    async def forget(self) -> None:
+        """Return once nothing that was deleted is in any file of this database.
+
+        Deleted rows are zeros in the newest pages (secure_delete). What is left are older pages
+        in the database file and in the write-ahead log, until a checkpoint has copied and cut
+        the log, and the copies that upgrades made. A reader of an older moment keeps the log
+        from being cut: it is waited for, FORGET_S_MAX at most; then this is logged and goes on
+        beside, and close() and the next open() complete it in any case.
+        """
+        self._owed += 1
+        if self._forgetting is None or self._forgetting.done():
+            self._forgetting = asyncio.create_task(self._forget())
+        await asyncio.wait({self._forgetting}, timeout=FORGET_S_MAX)
+        if not self._forgetting.done():
+            log.warning(
+                "what was deleted from %s is not overwritten yet, as something has read the file "
+                "for over %.0f s; it will be as soon as that ends",
+                self._path, FORGET_S_MAX,
+            )  # fmt: skip
+
+    async def close(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            await asyncio.wait({self._forgetting})
+        # The connection that closes last copies the log into the file, and deletes it.
+        await self._engine.dispose()
+
+    async def _forget(self) -> None:
+        told = ""
+        while self._paid < self._owed:
+            owed = self._owed  # what they deleted is in the log that is cut now
+            try:
+                await asyncio.to_thread(self._remove_copies)
+                async with self._writing:
+                    if await self._cut_log():
+                        self._paid = owed
+                        continue
+            except (StoreUnavailable, StoreDamaged, OSError) as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning(
+                        "what was deleted from %s is not overwritten yet: %s", self._path, told
+                    )
+                await asyncio.sleep(_PAUSE_S * 20)
+            await asyncio.sleep(_PAUSE_S)
+
+    def _remove_copies(self) -> None:
+        for copy in copies(self._path):
+            log.info("removing %s, which may hold what has been deleted", copy)
+            copy.unlink(missing_ok=True)
+
+    async def _cut_log(self) -> bool:
+        """Copy the write-ahead log into the file and cut it to nothing, unless a reader needs
+        it: https://www.sqlite.org/pragma.html#pragma_wal_checkpoint."""
+        with store_failures(str(self._path)):
+            async with self._engine.connect() as connection:
+                await connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_BUSY_MS}")
+                try:
+                    done = await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                    is_busy = bool(done.scalar_one())
+                finally:
+                    usual_ms = round(BUSY_TIMEOUT_S * 1000)
+                    await connection.exec_driver_sql(f"PRAGMA busy_timeout={usual_ms}")
+        return not is_busy
+
+    async def _bound_wal(self) -> None:
+        """Readers that follow one another without a gap would let the log grow for ever."""
+        size = _size(beside(self._path, "-wal"))
+        if size <= self._wal_bytes_max:
+            return
+        is_cut = False
+        with contextlib.suppress(StoreUnavailable, StoreDamaged):  # the transaction is on disk
+            is_cut = await self._cut_log()
+        # A reader in the way is not waited for at every transaction.
+        self._wal_bytes_max = WAL_BYTES_MAX if is_cut else size + WAL_BYTES_MAX
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    # SQLAlchemy closes the connection of a cancelled statement. Python's sqlite3 leaves it
+    # open underneath while a cursor lives, and with it the lock that every writer needs.
+    connection.rollback()
