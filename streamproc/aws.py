@@ -5,10 +5,13 @@ services, another emulator and AWS itself; what differs is a setting. Knows noth
 the clients are used for.
 """
 
+import secrets
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
@@ -38,17 +41,50 @@ _ROLE_REFUSED = {
     "SignatureDoesNotMatch",
     "ValidationError",
 }
-# The embedded services check no secret of their own loopback client.
-_EMBEDDED_CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedded"}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedCredentials:
+    """What the daemon signs its calls to its own services with."""
+
+    access_key_id: str = "embedded"
+    secret_access_key: str = field(default="embedded", repr=False)
+
+    @classmethod
+    def random(cls) -> Self:
+        """Nobody else's, and gone with the process."""
+        return cls(f"INTERNAL{secrets.token_hex(6).upper()}", secrets.token_urlsafe(40))
+
+
+def verification() -> ssl.SSLContext:
+    """How requests that are not botocore's verify a server: by its ca_bundle (AWS_CA_BUNDLE, or
+    the profile's), else by the system's authorities. Raises ConfigError if that is no file of
+    certificates."""
+    bundle = get_session().get_config_variable("ca_bundle")
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"AWS_CA_BUNDLE {bundle} holds no certificates: {error}") from None
 
 
 class AwsClients:
-    """Opens clients by service name; one instance per daemon."""
+    """Opens clients by service name; one instance per daemon.
 
-    def __init__(self, endpoints: EndpointsConfig, aws: AwsConfig, embedded_url: str) -> None:
+    credentials are those of the embedded services; who verifies no signature needs none.
+    """
+
+    def __init__(
+        self,
+        endpoints: EndpointsConfig,
+        aws: AwsConfig,
+        embedded_url: str,
+        *,
+        credentials: EmbeddedCredentials | None = None,
+    ) -> None:
         self._endpoints = endpoints
         self._aws = aws
         self._embedded_url = embedded_url
+        self._credentials = credentials or EmbeddedCredentials()
         self._session = get_session()
 
     def is_enabled(self, service: str) -> bool:
@@ -81,7 +117,11 @@ class AwsClients:
             "config": AioConfig(read_timeout=self._aws.read_timeout_s, **config),
         }
         if setting == "embedded":
-            options |= {"endpoint_url": self._embedded_url, **_EMBEDDED_CREDENTIALS}
+            options |= {
+                "endpoint_url": self._embedded_url,
+                "aws_access_key_id": self._credentials.access_key_id,
+                "aws_secret_access_key": self._credentials.secret_access_key,
+            }
         elif setting != "aws":
             options["endpoint_url"] = setting
         if endpoint_url is not None:

@@ -45,6 +45,14 @@ class CollectionExists(StreamprocError):
     """A collection of this id exists already."""
 
 
+class TooManyCollections(StreamprocError):
+    """A region has as many collections as are allowed."""
+
+
+class TooManyFaces(StreamprocError):
+    """A collection would hold more faces than are allowed."""
+
+
 class ModelMismatch(StreamprocError):
     """A collection was made with another pack than the one that runs."""
 
@@ -70,6 +78,11 @@ class BackupError(StreamprocError):
     """A backup cannot be made, or is not one that can be restored."""
 
 
+class PolicyError(StreamprocError):
+    """A policy document cannot be enforced as it is written; the message names the statement
+    and the element."""
+
+
 class AuditBroken(StreamprocError):
     """A line of the audit log was changed or is missing; the message names it."""
 
@@ -77,6 +90,11 @@ class AuditBroken(StreamprocError):
 class PermanentFailure(StreamprocError):
     """A processor cannot go on until a person changes something. Becomes FAILED; the text is
     its StatusMessage."""
+
+
+class OutOfReach(PermanentFailure):
+    """A stream or a right that is not there. When a processor is started somebody has to see
+    to it; to one that has had it, it may come back, and that is waited for."""
 
 
 class TransientFailure(StreamprocError):

@@ -47,7 +47,9 @@ class ServerConfig(TableConfig):
         16 * 1024, ge=1024, description="largest request line and largest header of a request"
     )
     body_timeout_s: float = Field(
-        60.0, gt=0, description="a request body, streams excepted, is here by then"
+        60.0,
+        gt=0,
+        description="a request's head, and its body unless that is a stream, is here by then",
     )
     connections_max: int = Field(2048, ge=16, description="open connections of all clients")
     connections_per_client_max: int = Field(
@@ -183,6 +185,9 @@ class FacesConfig(TableConfig):
         80.0, ge=0, le=100, description="threshold of SearchFaces* and CompareFaces by default"
     )
     collections_max: int = Field(10_000, ge=1, description="collections per region")
+    faces_per_collection_max: int = Field(
+        20_000_000, ge=1, description="faces that a collection may hold (AWS: 20 million)"
+    )
     faces_per_image_max: int = Field(100, ge=1, description="largest faces kept per picture")
     image_bytes_max: int = Field(
         15 * 1024 * 1024, ge=1024, description="largest picture from S3; Image.Bytes has 5 MiB"
@@ -263,6 +268,9 @@ class SinkConfig(TableConfig):
     )
     records_queued_max: int = Field(
         1000, ge=1, description="unsent records; when full the processor waits, nothing is lost"
+    )
+    timeout_s: float = Field(
+        8.0, gt=0, description="a PutRecords without an answer by then is sent again"
     )
     backoff_s_max: float = Field(5.0, gt=0, description="longest pause between two attempts")
 
@@ -357,6 +365,7 @@ class VideoConfig(TableConfig):
     segment_bytes: int = Field(
         64 * 1024 * 1024, ge=1024, description="size of one file of the archive"
     )
+    streams_max: int = Field(10_000, ge=1, description="video streams per region (AWS: 10,000)")
 
 
 class DataConfig(TableConfig):

@@ -32,6 +32,12 @@ Region: TypeAlias = Annotated[
 CLIENT_CONFIG: dict[str, Any] = {"connect_timeout": 5.0, "retries": {"max_attempts": 1}}
 """Somebody is waiting: better a clear answer than a patient one."""
 
+# What a key that is missing, unknown or no longer good is answered with.
+_KEYLESS = {
+    "ExpiredTokenException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -50,7 +56,8 @@ class Access:
 
 
 async def find_access(endpoint_url: str, region: str | None) -> Access:
-    """Credentials come from where AWS tools find them; this machine's daemon needs none.
+    """Credentials come from where AWS tools find them; this machine's daemon needs none, unless
+    its auth.required is true.
 
     Raises StreamprocError if there are none for another endpoint.
     """
@@ -92,6 +99,17 @@ def nothing_answers(endpoint_url: str) -> StreamprocError:
     )
 
 
+def refused(endpoint_url: str, code: str, message: str) -> str:
+    """What a service answered, in one line; with the way out, where a key is the way."""
+    line = f"{code}: {message}"
+    if code not in _KEYLESS or endpoint_url == "aws":
+        return line
+    return (
+        f"{line.rstrip('.')}. {endpoint_url} verifies signatures: make a key with: streamproc "
+        "keys create NAME --policy admin, then run the export lines that it prints"
+    )
+
+
 @contextmanager
 def plain_words(endpoint_url: str) -> Iterator[None]:
     """Turn what a service or the network answers into one line."""
@@ -103,6 +121,7 @@ def plain_words(endpoint_url: str) -> Iterator[None]:
         raise nothing_answers(endpoint_url) from None
     except ClientError as error:
         details = error.response.get("Error", {})
-        raise StreamprocError(f"{details.get('Code')}: {details.get('Message')}") from None
+        code, message = str(details.get("Code")), str(details.get("Message"))
+        raise StreamprocError(refused(endpoint_url, code, message)) from None
     except BotoCoreError as error:
         raise StreamprocError(str(error)) from None

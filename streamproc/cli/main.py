@@ -10,10 +10,13 @@ import typer
 from rich.console import Console
 
 from streamproc import __version__
+from streamproc.cli.audit import audit
+from streamproc.cli.backup import backup, restore
 from streamproc.cli.collections import collections
 from streamproc.cli.demo import demo
 from streamproc.cli.doctor import doctor
 from streamproc.cli.jobs import jobs
+from streamproc.cli.keys import keys
 from streamproc.cli.models import models
 from streamproc.cli.put_media import put_media
 from streamproc.cli.serve import serve
@@ -31,8 +34,12 @@ app.command()(demo)
 app.command("put-media")(put_media)
 app.command()(tail)
 app.command()(doctor)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(audit, name="audit")
 app.add_typer(collections, name="collections")
 app.add_typer(jobs, name="jobs")
+app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 
 

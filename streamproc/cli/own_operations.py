@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from streamproc.cli.access import Access, nothing_answers
+from streamproc.cli.access import Access, nothing_answers, refused
 from streamproc.errors import StreamprocError
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -17,8 +17,8 @@ _TIMEOUT_S = 300.0  # a photo may have to wait until others are analysed
 class OperationRefused(StreamprocError):
     """What a service answers instead of a result."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+    def __init__(self, endpoint_url: str, code: str, message: str) -> None:
+        super().__init__(refused(endpoint_url, code, message))
         self.code = code
         self.message = message
 
@@ -31,12 +31,16 @@ async def call(access: Access, operation: str, payload: dict[str, Any]) -> dict[
     """
     import aiohttp
 
+    from streamproc.aws import verification
+
     body = json.dumps(payload).encode()
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
     url = _url(access)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, connector=aiohttp.TCPConnector(ssl=verification())
+            ) as session,
             session.post(
                 url, data=io.BytesIO(body), headers=_signed(access, url, operation, body)
             ) as answer,
@@ -64,7 +68,7 @@ async def call(access: Access, operation: str, payload: dict[str, Any]) -> dict[
     if status != 200:
         code = str(content.get("__type", f"HTTP {status}")).split("#")[-1]
         message = content.get("Message") or content.get("message") or "no reason given"
-        raise OperationRefused(code, str(message))
+        raise OperationRefused(access.endpoint_url, code, str(message))
     return content
 
 

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.dispatch import BoundService, RequestContext
 from streamproc.gateway.door import Doorkeeper, OpenDoor, RequestHead
-from streamproc.gateway.errors import BodyCut, RequestEntityTooLarge, ServiceError
-from streamproc.gateway.faults import error_reply, internal_failure
+from streamproc.gateway.errors import BodyCut, RequestTimeout, ServiceError
+from streamproc.gateway.faults import error_reply, internal_failure, store_failure
 from streamproc.gateway.messages import HttpReply, HttpRequest
 from streamproc.gateway.rest import (
     build_reply,
@@ -26,10 +27,19 @@ from streamproc.gateway.rest import (
 )
 from streamproc.gateway.routing import Route, Router
 from streamproc.gateway.scope import SigningScope, find_scope
-from streamproc.gateway.streams import RequestBody, StreamSender
+from streamproc.gateway.streams import (
+    RequestBody,
+    StreamSender,
+    check_encoding,
+    invite_body,
+    read_body,
+)
 from streamproc.gateway.validate import complaint
+from streamproc.model.caller import ANYONE, Caller
 
 log = logging.getLogger(__name__)
+
+_CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 
 
 def build_app(
@@ -38,16 +48,19 @@ def build_app(
     account_id: str,
     region: str,
     request_bytes_max: int,
+    body_timeout_s: float = 60.0,
     door: Doorkeeper | None = None,
 ) -> web.Application:
     """An application that answers for all the services, whatever the path.
 
-    region is that of requests that are not signed. request_bytes_max bounds every body that
-    is not a stream. door decides who comes in; without one, everybody. Routes that others add
-    to the application (a console at GET /, a health check) come first. Raises ValueError if two
-    services cannot be told apart.
+    region is that of requests that are not signed. request_bytes_max and body_timeout_s bound
+    every body that is not a stream. door decides who comes in; without one, everybody. Routes
+    that others add to the application (a console at GET /, a health check) come first. Raises
+    ValueError if two services cannot be told apart.
     """
-    gateway = _Gateway(services, account_id, region, request_bytes_max, door or OpenDoor())
+    gateway = _Gateway(
+        services, account_id, region, request_bytes_max, body_timeout_s, door or OpenDoor()
+    )
 
     @web.middleware
     async def answer_the_rest(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -55,6 +68,7 @@ def build_app(
         return await (handler(request) if is_routed else gateway.handle(request))
 
     app = web.Application(client_max_size=request_bytes_max, middlewares=[answer_the_rest])
+    app.on_startup.append(gateway.add_route)
     app.on_shutdown.append(gateway.stop)
     return app
 
@@ -66,6 +80,7 @@ class _Gateway:
         account_id: str,
         region: str,
         request_bytes_max: int,
+        body_timeout_s: float,
         door: Doorkeeper,
     ) -> None:
         self._door = door
@@ -73,6 +88,7 @@ class _Gateway:
         self._account_id = account_id
         self._region = region
         self._request_bytes_max = request_bytes_max
+        self._body_timeout_s = body_timeout_s
         self._sender = StreamSender()
         self._unlisted: set[tuple[str, str, str]] = set()
 
@@ -84,9 +100,17 @@ class _Gateway:
             return web.Response(status=204, headers=headers)
         reply = await self._answer(request, request_id)
         if isinstance(reply.body, bytes):
-            return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+            whole = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+            if reply.status == RequestTimeout.status:
+                whole.force_close()
+            return whole
         response = web.StreamResponse(status=reply.status, headers=reply.headers)
-        return await self._sender.send(request, response, reply.body)
+        return await self._sender.send(request, response, reply.body, request.get(_CALLER, ANYONE))
+
+    async def add_route(self, app: web.Application) -> None:
+        """Behind everybody else's. Without a route of ours, aiohttp would invite the body of a
+        request that expects to be asked for it (100-continue), whoever sends it."""
+        app.router.add_route("*", r"/{path:[\s\S]*}", self.handle, expect_handler=_expect)
 
     async def stop(self, _: web.Application) -> None:
         """Streams never end by themselves, and the server waits for whoever is being served."""
@@ -110,6 +134,10 @@ class _Gateway:
             # Most likely nobody reads this any more.
             cut = ServiceError(f"{error}.", code="SerializationException")
             return error_reply(cut, route.service if route else None, request_id)
+        except (StoreUnavailable, StoreDamaged) as error:
+            log.error("request id %s: %s", request_id, error)
+            service = route.service if route else None
+            return error_reply(store_failure(service, error), service, request_id)
         except Exception:
             name = f"{route.service.name} {route.operation.name}" if route else request.path
             log.exception("%s failed, request id %s", name, request_id)
@@ -121,10 +149,12 @@ class _Gateway:
     ) -> HttpReply:
         service, operation = route.service, route.operation
         streams = streams_input(operation)
-        admission = self._door.admit(_head(request), service.model.signing_name, streams=streams)
+        signing_name = service.model.signing_name
+        admission = await self._door.admit(_head(request), signing_name, streams=streams)
         handler = service.handler(operation.name)
         plain = await self._read(request, route, is_signed=scope is not None)
         caller = admission.with_body(plain.body if isinstance(plain.body, bytes) else None)
+        request[_CALLER] = caller
         members = parse_request(operation, service.protocol, plain, route.labels)
         if message := complaint(operation.input_shape, members):
             raise ServiceError(message, code=service.validation_error)
@@ -146,29 +176,20 @@ class _Gateway:
         return build_reply(operation, service.protocol, output, request_id)
 
     async def _read(self, request: web.Request, route: Route, *, is_signed: bool) -> HttpRequest:
-        body: bytes | RequestBody = RequestBody(request)
-        if not streams_input(route.operation):
-            body = await self._read_body(request)
+        check_encoding(request)
+        body: bytes | RequestBody
+        if streams_input(route.operation):
+            await invite_body(request)
+            body = RequestBody(request)
+        else:
+            body = await read_body(
+                request, bytes_max=self._request_bytes_max, timeout_s=self._body_timeout_s
+            )
             check_content_type(request.headers.get("Content-Type", ""), body, is_signed=is_signed)
         return HttpRequest(
             query={key: request.query.getall(key) for key in request.query},
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
-        )
-
-    async def _read_body(self, request: web.Request) -> bytes:
-        """Raises RequestEntityTooLarge as soon as that is certain."""
-        received = bytearray()
-        expected = request.content_length or 0
-        body = RequestBody(request)
-        while max(expected, len(received)) <= self._request_bytes_max:
-            try:
-                received += await anext(body)
-            except StopAsyncIteration:
-                return bytes(received)
-        raise RequestEntityTooLarge(
-            f"Body of {max(expected, len(received))} bytes or more is larger than the "
-            f"{self._request_bytes_max} bytes allowed (server.request_bytes_max)."
         )
 
     def _note_unlisted(self, route: Route, error: ServiceError) -> None:
@@ -178,6 +199,10 @@ class _Gateway:
         if error.code not in listed and key not in self._unlisted:
             self._unlisted.add(key)
             log.warning("%s %s answers %s, which its model does not list", *key)
+
+
+async def _expect(_: web.Request) -> None:
+    """The body is invited once its sender has been admitted."""
 
 
 def _head(request: web.Request) -> RequestHead:

@@ -63,10 +63,13 @@ class RequestContext:
 
 
 Handler: TypeAlias = Callable[[S, dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
-Rights: TypeAlias = Callable[[str, Mapping[str, Any], RequestContext], Sequence[Right]]
-"""What an operation needs to be allowed, told from its (valid) request: never empty."""
+Rights: TypeAlias = Callable[[S, str, Mapping[str, Any], RequestContext], Sequence[Right]]
+"""What an operation needs to be allowed, told from its (valid) request: never empty. Like a
+handler it is given the dependencies, for a request may name a resource by a token. Raises
+ServiceError where the request cannot name any."""
 
 BoundHandler: TypeAlias = Callable[[dict[str, Any], RequestContext], Awaitable[dict[str, Any]]]
+BoundRights: TypeAlias = Callable[[str, Mapping[str, Any], RequestContext], Sequence[Right]]
 
 
 class Service(Generic[S]):
@@ -85,7 +88,7 @@ class Service(Generic[S]):
         name: str,
         *,
         validation_error: str,
-        rights: Rights | None = None,
+        rights: Rights[S] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         description = _load(name, extra or {})
@@ -94,7 +97,7 @@ class Service(Generic[S]):
         self.model = ServiceModel(description, name)
         self.protocol = _protocol(name, self.model.metadata)
         self._statuses = _error_statuses(description["shapes"])
-        self._rights = rights or partial(_right_on_all, self.model.signing_name)
+        self._rights = rights
         self._handlers: dict[str, Handler[S]] = {}
 
     @property
@@ -137,7 +140,11 @@ class Service(Generic[S]):
             self.model,
             self.validation_error,
             self._statuses,
-            self._rights,
+            (
+                partial(_right_on_all, self.model.signing_name)
+                if self._rights is None
+                else partial(self._rights, dependencies)
+            ),
             handlers,
         )
 
@@ -151,7 +158,7 @@ class BoundService:
     model: ServiceModel
     validation_error: str
     error_statuses: Mapping[str, int]  # the HTTP status of each error that the model declares
-    rights: Rights
+    rights: BoundRights
     handlers: Mapping[str, BoundHandler]
 
     def handler(self, operation: str) -> BoundHandler:

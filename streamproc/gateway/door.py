@@ -33,7 +33,7 @@ class Admission(Protocol):
 class Doorkeeper(Protocol):
     """Decides who comes in."""
 
-    def admit(self, head: RequestHead, signing_name: str, *, streams: bool) -> Admission:
+    async def admit(self, head: RequestHead, signing_name: str, *, streams: bool) -> Admission:
         """Everything that can be refused before the body is read, is: unsigned, unknown or
         revoked key, stale, of another service. signing_name is the service's, as credential
         scopes have it; streams says that the operation's payload is a stream. Raises
@@ -44,7 +44,7 @@ class Doorkeeper(Protocol):
 class OpenDoor:
     """The doorkeeper where signatures are not verified. Loopback only."""
 
-    def admit(
+    async def admit(
         self,
         head: RequestHead,  # noqa: ARG002
         signing_name: str,  # noqa: ARG002

@@ -39,6 +39,10 @@ class AccessDenied(ServiceError):
     status = 403
 
 
+class AccountStreamLimitExceeded(ServiceError):
+    code = "AccountStreamLimitExceededException"
+
+
 class ConnectionLimitExceeded(ServiceError):
     code = "ConnectionLimitExceededException"
 
@@ -129,9 +133,60 @@ class IncompleteSignature(ServiceError):
     code = "IncompleteSignatureException"
 
 
+class HeadersTooLarge(ServiceError):
+    """Named like S3's error; the status is that of RFC 6585."""
+
+    code = "RequestHeaderSectionTooLargeException"
+    status = 431
+
+
+class MalformedRequest(ServiceError):
+    """What came is not HTTP, or its body is encoded in a way that is not served."""
+
+    code = "MalformedHttpRequestException"
+
+
+class ExpiredToken(ServiceError):
+    """The session token of a temporary key has had its time."""
+
+    code = "ExpiredTokenException"
+    status = 403
+
+
+class InvalidSignature(ServiceError):
+    """The signature is not of this request, this service or this time."""
+
+    code = "InvalidSignatureException"
+    status = 403
+
+
+class MissingAuthenticationToken(ServiceError):
+    """The request is not signed, and has to be."""
+
+    code = "MissingAuthenticationTokenException"
+    status = 403
+
+
+class UnrecognizedClient(ServiceError):
+    """No such access key, or no longer, or its session token is another."""
+
+    code = "UnrecognizedClientException"
+    status = 403
+
+
 class RequestEntityTooLarge(ServiceError):
     code = "RequestEntityTooLargeException"
     status = 413
+
+
+class RequestTimeout(ServiceError):
+    code = "RequestTimeoutException"
+    status = 408
+
+
+class TooManyConnections(ServiceError):
+    code = "ServiceUnavailableException"
+    status = 503
 
 
 class Serialization(ServiceError):

@@ -1,21 +1,74 @@
-"""Streaming bodies: where AsyncIterator[bytes] meets aiohttp.
+"""Bodies: where bytes and AsyncIterator[bytes] meet aiohttp.
 
-Knows how a client's departure shows, in either direction. No timeouts: a live stream may be
-silent for as long as it likes.
+Knows how a client's departure shows, in either direction. A body that is no stream has a size
+and a time; streams have no timeouts, since a live one may be silent for as long as it likes,
+but they end when whoever opened them is no longer welcome.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-from streamproc.gateway.errors import BodyCut
+from streamproc.gateway.errors import (
+    BodyCut,
+    MalformedRequest,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
+from streamproc.gateway.words import shown
+from streamproc.model.caller import ANYONE, Caller
 
 log = logging.getLogger(__name__)
 
-# How soon a stream that has nothing to send notices that its client left.
-DISCONNECT_POLL_S = 0.25
+# How soon a stream notices that its client left or is no longer welcome.
+POLL_S = 0.25
+
+
+def check_encoding(request: web.BaseRequest) -> None:
+    """Bodies are read as they are: what is small on the wire stays small. Raises
+    MalformedRequest for one that says it is compressed."""
+    encodings = request.headers.getall("Content-Encoding", [])
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
+        raise MalformedRequest(
+            f"Content-Encoding '{shown(', '.join(encodings))}' is not served; send the body "
+            "uncompressed."
+        )
+
+
+async def invite_body(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it to send its body (Expect, RFC 9110 section 10.1.1)."""
+    expected = request.headers.get("Expect", "").lower()
+    if expected == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer has not begun
+
+
+async def read_body(request: web.BaseRequest, *, bytes_max: int, timeout_s: float) -> bytes:
+    """The whole body. Raises RequestEntityTooLarge as soon as that is certain, RequestTimeout,
+    and BodyCut."""
+    received = bytearray()
+    expected = request.content_length or 0
+    if expected <= bytes_max:
+        await invite_body(request)
+    body = RequestBody(request)
+    try:
+        async with asyncio.timeout(timeout_s):
+            while max(expected, len(received)) <= bytes_max:
+                try:
+                    received += await anext(body)
+                except StopAsyncIteration:
+                    return bytes(received)
+    except TimeoutError:
+        raise RequestTimeout(
+            f"{len(received)} bytes of the body arrived within {timeout_s:g} s and not the rest "
+            "(server.body_timeout_s)."
+        ) from None
+    raise RequestEntityTooLarge(
+        f"Body of {max(expected, len(received))} bytes or more is larger than the "
+        f"{bytes_max} bytes allowed (server.request_bytes_max)."
+    )
 
 
 class RequestBody(AsyncIterator[bytes]):
@@ -48,9 +101,14 @@ class StreamSender:
         self._stopped = False
 
     async def send(
-        self, request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        chunks: AsyncIterator[bytes],
+        caller: Caller = ANYONE,
     ) -> web.StreamResponse:
         """Send the headers at once and then each chunk; close the iterator whatever happens.
+        Ends, cut off, when the caller's key is revoked or expires.
 
         aiohttp could cancel the handlers of lost connections by itself, but only all of
         them, and a half-done CreateStream must not be cut. So each stream keeps watch. The
@@ -58,7 +116,7 @@ class StreamSender:
         timeouts inside it need.
         """
         sending = asyncio.create_task(_send(request, response, chunks))
-        watching = asyncio.create_task(_wait_for_departure(request))
+        watching = asyncio.create_task(_wait_for_departure(request, caller))
         self._sending.add(sending)
         try:
             if not self._stopped:
@@ -105,10 +163,13 @@ async def _close(chunks: AsyncIterator[bytes]) -> None:
         await aclose()
 
 
-async def _wait_for_departure(request: web.Request) -> None:
-    # The transport has no event to wait for.
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
-        await asyncio.sleep(DISCONNECT_POLL_S)
+async def _wait_for_departure(request: web.Request, caller: Caller) -> None:
+    # Neither the transport nor a key has an event to wait for.
+    while request.transport is not None and not request.transport.is_closing():
+        if not caller.is_valid:
+            log.info("%s: the key of %s is valid no longer; cut off", request.path, caller.arn)
+            return
+        await asyncio.sleep(POLL_S)
 
 
 def _log_failure(request: web.Request, error: BaseException | None) -> None:

@@ -14,6 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from streamproc.aws import verification
 from streamproc.kvs.acks import Ack, AckParser, PutMediaError
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -56,9 +57,13 @@ async def put_media(
     try:
         async with (
             deadline,
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, connector=aiohttp.TCPConnector(ssl=verification())
+            ) as session,
             session.post(
-                url, data=source.chunks(), headers=_signed(url, headers, region, credentials)
+                url,
+                data=source.chunks(),
+                headers=_signed(url, headers, region, credentials),
             ) as response,
         ):
             if response.status != 200:

@@ -10,6 +10,7 @@ class Right:
 
     action: str  # rekognition:DeleteFaces
     resource: str  # an ARN, or * where the operation has no resource
+    told: str = ""  # what a refusal names in its place, where the ARN itself tells too much
 
 
 class Caller(Protocol):

@@ -1,8 +1,9 @@
 """A folder that stands for a bucket: keys are paths in it, with "/" between their parts.
 
-Names come from whoever may call the API. Whether one lies in the folder is decided on the path
-that the operating system would really open, links followed; anything but a regular file is no
-object. Knows nothing of S3.
+Names come from whoever may call the API, and files may come from yet others. Whether a name lies
+in the folder is decided on the path that its links lead to; that path is then walked from the
+folder down, part by part, and follows no link any more, so nobody can put one in its way
+meanwhile. Anything but a regular file is no object. Knows nothing of S3.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from streamproc.errors import ObjectUnavailable
 from streamproc.model.video import ObjectRef
 from streamproc.objects.info import ObjectInfo, check_size
 
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class FolderBucket:
     """One bucket. ObjectStore says what its methods promise."""
@@ -25,35 +29,53 @@ class FolderBucket:
         self._folder = folder
 
     async def describe(self, ref: ObjectRef) -> ObjectInfo:
-        _, size_bytes = await asyncio.to_thread(self._find, ref)
-        return ObjectInfo(size_bytes, "")
+        return ObjectInfo(await asyncio.to_thread(self._size_of, ref), "")
 
     @asynccontextmanager
     async def fetch(self, ref: ObjectRef, progress: Callable[[float], None]) -> AsyncIterator[Path]:
-        path, _ = await asyncio.to_thread(self._find, ref)
-        progress(1.0)
-        yield path
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open, ref))
+        try:
+            descriptor, path = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)  # the thread cannot be called back
+            raise
+        try:
+            progress(1.0)
+            yield _path_to(descriptor, path)
+        finally:
+            os.close(descriptor)
 
     async def read(self, ref: ObjectRef, bytes_max: int) -> bytes:
         return await asyncio.to_thread(self._read, ref, bytes_max)
 
-    def _find(self, ref: ObjectRef) -> tuple[Path, int]:
-        """Where the object really lies, and its size."""
-        path = self._path_of(ref)
-        descriptor = _open(ref, path)
+    def _size_of(self, ref: ObjectRef) -> int:
+        descriptor, _ = self._open(ref)
         try:
-            return path, os.fstat(descriptor).st_size
+            return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
 
     def _read(self, ref: ObjectRef, bytes_max: int) -> bytes:
-        with os.fdopen(_open(ref, self._path_of(ref)), "rb") as file:
+        descriptor, _ = self._open(ref)
+        with os.fdopen(descriptor, "rb") as file:
             data = file.read(bytes_max + 1)  # it may be growing: do not trust its size
             size_bytes = max(len(data), os.fstat(file.fileno()).st_size)
         check_size(ref, size_bytes, bytes_max)
         return data
 
-    def _path_of(self, ref: ObjectRef) -> Path:
+    def _open(self, ref: ObjectRef) -> tuple[int, Path]:
+        """A descriptor of the object, and where it was found. Raises ObjectUnavailable."""
+        folder, path = self._find(ref)
+        try:
+            descriptor = _open_below(folder, path)
+        except OSError as error:
+            raise _unavailable(ref, error) from None
+        if descriptor is None:
+            raise ObjectUnavailable(f"{ref} is not a file")
+        return descriptor, path
+
+    def _find(self, ref: ObjectRef) -> tuple[Path, Path]:
+        """The bucket's folder and the path of the object in it, links followed."""
         if ref.version:
             raise ObjectUnavailable(
                 f"{ref} does not exist: bucket {ref.bucket} is a folder, which keeps no "
@@ -80,20 +102,44 @@ class FolderBucket:
             raise ObjectUnavailable(
                 f"{ref} cannot be read: it is a link that leads out of the bucket's folder"
             )
-        return path
+        return folder, path
 
 
-def _open(ref: ObjectRef, path: Path) -> int:
-    """A descriptor of a regular file. Neither waits for a pipe's other end nor follows a link
-    that was put in place just now."""
+def _open_below(folder: Path, path: Path) -> int | None:
+    """A descriptor of the regular file at a path without links in it; None if it is none.
+
+    What is not regular is not opened either: that would wait for a pipe's other end, or start
+    a device. Raises OSError, also where a part has become a link since.
+    """
+    if path == folder:
+        return None
+    *folders, name = path.relative_to(folder).parts
+    here = os.open(folder, _FOLDER)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unavailable(ref, error) from None
+        for part in folders:
+            below = os.open(part, _FOLDER, dir_fd=here)
+            os.close(here)
+            here = below
+        if not stat.S_ISREG(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+            return None
+        descriptor = os.open(name, _FILE, dir_fd=here)
+    finally:
+        os.close(here)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise ObjectUnavailable(f"{ref} is not a file")
+    return None
+
+
+def _path_to(descriptor: int, found: Path) -> Path:
+    """A path that opens the very file that is open; where there is no /proc, as it was found."""
+    path = Path(f"/proc/self/fd/{descriptor}")
+    return path if path.exists() else found
+
+
+def _close_opened(opening: "asyncio.Future[tuple[int, Path]]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result()[0])
 
 
 def _unavailable(ref: ObjectRef, error: Exception) -> ObjectUnavailable:

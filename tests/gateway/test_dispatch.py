@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.errors import UnknownOperation
+from streamproc.model.caller import Right
 
 CONTEXT = RequestContext("rekognition", "DescribeCollection", "us-east-1", "0" * 12, "id", "")
 
@@ -21,6 +23,22 @@ async def test_a_handler_gets_its_dependencies_by_binding() -> None:
     assert service.operation("DescribeCollection")(describe) is describe
     handler = service.bind(["a", "b"]).handler("DescribeCollection")
     assert await handler({"CollectionId": "b"}, CONTEXT) == {"FaceCount": 1}
+
+
+def test_rights_get_their_dependencies_by_binding() -> None:
+    def rights(
+        names: list[str], operation: str, request: Mapping[str, Any], context: RequestContext
+    ) -> list[Right]:
+        return [Right(f"{operation} of {context.region}", names[request["Index"]])]
+
+    service = Service[list[str]]("rekognition", validation_error="x", rights=rights)
+    told = service.bind(["a", "b"]).rights("DescribeCollection", {"Index": 1}, CONTEXT)
+    assert told == [Right("DescribeCollection of us-east-1", "b")]
+
+
+def test_without_rights_of_its_own_an_operation_needs_itself_on_all() -> None:
+    told = rekognition().bind([]).rights("DescribeCollection", {"CollectionId": "a"}, CONTEXT)
+    assert told == (Right("rekognition:DescribeCollection", "*"),)
 
 
 def test_a_typo_fails_at_import() -> None:

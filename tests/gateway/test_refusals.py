@@ -1,7 +1,6 @@
 """Every bad request gets a modelled error in plain words, and a mistake of ours gets logged."""
 
 import asyncio
-import gzip
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -392,28 +391,3 @@ async def test_a_chunked_body_too_large_is_refused_when_it_becomes_so(
     answer = await http.post(url, data=endless(), headers=target)
     assert answer.status == 413
     answer.close()
-
-
-async def test_a_compressed_bomb_is_refused_like_any_large_body(url: str, fetch: Fetch) -> None:
-    bomb = gzip.compress(b" " * 50_000_000)
-    status, error = await post(fetch, url, bomb, Content_Encoding="gzip")
-    assert (status, error["__type"]) == (413, "RequestEntityTooLargeException")
-
-
-async def test_a_body_that_is_not_compressed_as_it_says_is_refused_in_one_line(
-    url: str, fetch: Fetch
-) -> None:
-    answer = await fetch(
-        "POST",
-        url,
-        data=b"neither gzip nor JSON",
-        headers={
-            "X-Amz-Target": "RekognitionService.DescribeCollection",
-            "Content-Encoding": "gzip",
-        },
-        compress=False,
-    )
-    error = answer.json()
-    assert (answer.status, error["__type"]) == (400, "SerializationException")
-    assert "gzip" in error["message"]
-    assert error["message"].isprintable()

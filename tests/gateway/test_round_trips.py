@@ -254,14 +254,6 @@ async def test_an_empty_body_is_an_empty_object(url: str, seen: Seen, fetch: Fet
     assert seen["request"] == {}
 
 
-async def test_aws_chunked_clients_that_compress_are_understood(
-    url: str, seen: Seen, fetch: Fetch
-) -> None:
-    answer = await fetch("POST", f"{url}/describeStream", json={"StreamName": "s"}, compress="gzip")
-    assert answer.status == 200
-    assert seen["request"] == {"StreamName": "s"}
-
-
 async def test_a_client_with_parameter_validation_and_retries_is_content_too(
     url: str, client: Client, call: Call
 ) -> None:

@@ -1,5 +1,6 @@
 """A folder as a bucket: what lies in it is there, whatever else a name asks for is not."""
 
+import asyncio
 import os
 import socket
 from pathlib import Path
@@ -28,7 +29,7 @@ async def fetched(bucket: FolderBucket, name: str) -> Path:
     told: list[float] = []
     async with bucket.fetch(ObjectRef("local", name), told.append) as path:
         assert told == [1.0]
-        return path
+        return path.resolve()
 
 
 async def refused(bucket: FolderBucket, name: str, version: str = "") -> str:
@@ -148,6 +149,94 @@ async def test_only_files_are_objects(folder: Path, bucket: FolderBucket) -> Non
         assert await refused(bucket, name) == f"s3://local/{name} is not a file"
     assert "leads out" in await refused(bucket, "device")
     listener.close()
+
+
+async def test_a_link_to_the_folder_itself_is_no_file(folder: Path, bucket: FolderBucket) -> None:
+    (folder / "here").symlink_to(".")
+    assert await refused(bucket, "here") == "s3://local/here is not a file"
+
+
+async def test_what_is_not_a_file_is_not_even_opened(folder: Path, bucket: FolderBucket) -> None:
+    """Whoever writes to a pipe waits for a reader, and we are none."""
+    os.mkfifo(folder / "pipe")
+    await refused(bucket, "pipe")
+    with pytest.raises(OSError, match="No such device"):  # ENXIO: nobody reads
+        os.open(folder / "pipe", os.O_WRONLY | os.O_NONBLOCK)
+
+
+async def test_a_link_put_in_the_way_after_the_look_is_not_followed(
+    folder: Path, bucket: FolderBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone who may write into the folder swaps a part of the path between the check and the
+    opening."""
+    put(folder.parent, "outside/clip", b"secret")
+    put(folder, "a/clip")
+    find = FolderBucket._find
+
+    def swapped(self: FolderBucket, ref: ObjectRef) -> tuple[Path, Path]:
+        found = find(self, ref)
+        if not (folder / "a").is_symlink():
+            (folder / "a").rename(folder / "b")
+            (folder / "a").symlink_to(folder.parent / "outside")
+        return found
+
+    async def fetch() -> None:
+        async with bucket.fetch(ref, lambda _: None):
+            pass
+
+    monkeypatch.setattr(FolderBucket, "_find", swapped)
+    ref = ObjectRef("local", "a/clip")
+    for ask in (lambda: bucket.read(ref, 1000), lambda: bucket.describe(ref), fetch):
+        with pytest.raises(ObjectUnavailable):
+            await ask()
+        (folder / "a").unlink()
+        (folder / "b").rename(folder / "a")
+
+
+async def test_what_is_fetched_stays_the_file_that_was_checked(
+    folder: Path, bucket: FolderBucket
+) -> None:
+    """A job opens its video several times, long after it was found."""
+    secret = put(folder.parent, "outside/clip", b"secret")
+    clip = put(folder, "clip", b"video")
+    async with bucket.fetch(ObjectRef("local", "clip"), lambda _: None) as path:
+        clip.unlink()
+        clip.symlink_to(secret)
+        assert path.is_file()
+        assert [path.read_bytes(), path.read_bytes()] == [b"video", b"video"]
+    assert not path.exists() or path.read_bytes() != b"video", "and is let go of afterwards"
+
+
+async def test_a_cancelled_fetch_leaves_nothing_open(folder: Path, bucket: FolderBucket) -> None:
+    put(folder, "clip")
+    before = open_files_below(folder)
+
+    async def fetch() -> None:
+        async with bucket.fetch(ObjectRef("local", "clip"), lambda _: None):
+            await asyncio.Event().wait()
+
+    for turns in range(4):  # before, while and after the file is opened
+        task = asyncio.create_task(fetch())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(60):
+        while open_files_below(folder) != before:  # noqa: ASYNC110 (threads have no event)
+            await asyncio.sleep(0.01)
+
+
+def open_files_below(folder: Path) -> list[str]:
+    """What this process has open there; a descriptor that is gone meanwhile is not."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(entry.readlink())
+        except OSError:
+            continue
+        if target.startswith(str(folder)):
+            found.append(target)
+    return found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

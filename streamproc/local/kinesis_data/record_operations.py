@@ -4,22 +4,24 @@ A shard iterator holds the shard and the position of the next record to read; no
 for it here.
 """
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 from streamproc.gateway.dispatch import RequestContext
-from streamproc.gateway.errors import ExpiredIterator, InvalidArgument, ResourceNotFound
+from streamproc.gateway.errors import InvalidArgument, ResourceNotFound
+from streamproc.local.kinesis_data.addressing import (
+    addressed_stream,
+    open_iterator,
+    seal_iterator,
+)
 from streamproc.local.kinesis_data.append import NewRecord, ShardGone
 from streamproc.local.kinesis_data.sequence import SequenceNumber
-from streamproc.local.kinesis_data.service import addressed_stream, refuse_dry_run, service
+from streamproc.local.kinesis_data.service import refuse_dry_run, service
 from streamproc.local.kinesis_data.shards import HASH_KEYS, Shard, Stream, hash_key
 from streamproc.local.kinesis_data.streams import DataStreams, not_found
-from streamproc.local.kinesis_data.tokens import TokenError, TokenExpired
 
 REQUEST_BYTES_MAX = 10 * 1024 * 1024  # PutRecords: data and partition keys together
 READ_BYTES_MAX = 10 * 1024 * 1024  # GetRecords
-_ITERATOR = "ShardIterator"
 
 
 @service.operation("PutRecord")
@@ -69,7 +71,7 @@ async def get_shard_iterator(
         )
     position = await _start_position(streams, stream, shard, request)
     refuse_dry_run(request)
-    return {"ShardIterator": _iterator(streams, shard, position)}
+    return {"ShardIterator": seal_iterator(streams, shard.key, position)}
 
 
 @service.operation("GetRecords")
@@ -83,7 +85,7 @@ async def get_records(
         # The usual poll: nothing new, and no query needed to know it.
         return {
             "Records": [],
-            "NextShardIterator": _iterator(streams, shard, position),
+            "NextShardIterator": seal_iterator(streams, shard.key, position),
             "MillisBehindLatest": 0,
         }
     limit = request.get("Limit", 10_000)
@@ -106,7 +108,7 @@ async def get_records(
             }
             for record in records
         ],
-        "NextShardIterator": _iterator(streams, shard, next_position),
+        "NextShardIterator": seal_iterator(streams, shard.key, next_position),
         "MillisBehindLatest": behind_ms,
     }
 
@@ -193,25 +195,10 @@ def _parse_number(text: str, stream: Stream, shards: Sequence[Shard]) -> Sequenc
     return number if any(number.is_of(stream, shard) for shard in shards) else None
 
 
-def _iterator(streams: DataStreams, shard: Shard, position: int) -> str:
-    return streams.tokens.seal(_ITERATOR, [shard.key, position], streams.clock.now())
-
-
 def _open_iterator(
     streams: DataStreams, request: dict[str, Any], context: RequestContext
 ) -> tuple[Stream, Shard, int]:
-    now, age_s_max = streams.clock.now(), streams.config.iterator_s_max
-    try:
-        token: str = request["ShardIterator"]
-        shard_key, position = streams.tokens.open(_ITERATOR, token, now, age_s_max)
-    except TokenError:
-        raise InvalidArgument("Invalid ShardIterator.") from None
-    except TokenExpired as error:
-        raise ExpiredIterator(
-            f"Iterator expired. The iterator was created at time {_iso(error.issued_s)} while "
-            f"right now it is {_iso(now)} which is further in the future than the tolerated "
-            f"delay of {age_s_max * 1000:.0f} milliseconds."
-        ) from None
+    shard_key, position = open_iterator(streams, request["ShardIterator"])
     stream = streams.stream_of_shard(shard_key)
     if stream is None or stream.region != context.region:
         raise ResourceNotFound("The stream of this ShardIterator does not exist.")
@@ -219,8 +206,4 @@ def _open_iterator(
         raise InvalidArgument(
             f"ShardIterator is of stream {stream.arn}, not of StreamARN {request['StreamARN']}."
         )
-    return stream, next(shard for shard in stream.shards if shard.key == shard_key), int(position)
-
-
-def _iso(timestamp: float) -> str:
-    return datetime.datetime.fromtimestamp(timestamp, datetime.UTC).isoformat()
+    return stream, next(shard for shard in stream.shards if shard.key == shard_key), position

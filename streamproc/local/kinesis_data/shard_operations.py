@@ -4,8 +4,9 @@ from typing import Any
 
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidArgument
+from streamproc.local.kinesis_data.addressing import addressed_stream, open_token
 from streamproc.local.kinesis_data.describe import describe_shard, page_of_shards
-from streamproc.local.kinesis_data.service import addressed_stream, open_token, service
+from streamproc.local.kinesis_data.service import service
 from streamproc.local.kinesis_data.shards import Stream
 from streamproc.local.kinesis_data.streams import DataStreams, not_found
 

@@ -15,6 +15,7 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
+from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.errors import LimitExceeded, ResourceInUse, ResourceNotFound
 from streamproc.local.kinesis_data.append import Appender
 from streamproc.local.kinesis_data.shards import Stream
@@ -180,6 +181,8 @@ class DataStreams:
             await self.clock.sleep(SWEEP_INTERVAL_S)
             try:
                 await self.sweep()
+            except (StoreUnavailable, StoreDamaged) as error:
+                log.warning("the retention sweep of the data streams will try again: %s", error)
             except SQLAlchemyError:
                 log.exception("the retention sweep of the data streams failed; it will try again")
 

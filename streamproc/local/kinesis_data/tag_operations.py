@@ -3,7 +3,8 @@
 from typing import Any
 
 from streamproc.gateway.dispatch import RequestContext
-from streamproc.local.kinesis_data.service import addressed_stream, service
+from streamproc.local.kinesis_data.addressing import addressed_stream
+from streamproc.local.kinesis_data.service import service
 from streamproc.local.kinesis_data.shards import Stream
 from streamproc.local.kinesis_data.streams import DataStreams
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import (
+    AccountStreamLimitExceeded,
     InvalidArgument,
     ResourceInUse,
     TagsPerResourceExceededLimit,
@@ -19,7 +20,12 @@ from streamproc.local.kinesis_video.service import (
     encode_token,
     find_stream,
 )
-from streamproc.local.kinesis_video.store import StreamExists, TooManyTags, VersionChanged
+from streamproc.local.kinesis_video.store import (
+    StreamExists,
+    TooManyStreams,
+    TooManyTags,
+    VersionChanged,
+)
 from streamproc.local.kinesis_video.stream import VideoStream
 from streamproc.local.kinesis_video.streams import VideoStreams
 
@@ -49,6 +55,8 @@ async def create_stream(
         )
     except StreamExists as error:
         raise ResourceInUse(str(error)) from None
+    except TooManyStreams as error:
+        raise AccountStreamLimitExceeded(str(error)) from None
     return {"StreamARN": streams.arn(stream.info)}
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.aio import LatestQueue
 from streamproc.clock import Clock
-from streamproc.errors import MkvError
+from streamproc.errors import MkvError, StoreDamaged, StoreUnavailable
 from streamproc.gateway.errors import BodyCut
 from streamproc.local.kinesis_video.acks import AckEvent, Refusal, Refused, encode_ack
 from streamproc.local.kinesis_video.live import LiveFragment
@@ -23,6 +23,7 @@ from streamproc.local.kinesis_video.rules import FragmentRules
 from streamproc.local.kinesis_video.store import StreamGone
 from streamproc.local.kinesis_video.stream import VideoStream
 from streamproc.mkv.splitter import (
+    HELD_BYTES_MAX,
     BlockSeen,
     ClusterClosed,
     ClusterData,
@@ -33,7 +34,7 @@ from streamproc.mkv.splitter import (
     ProducerSplitter,
     Trailing,
 )
-from streamproc.settings import VideoConfig
+from streamproc.settings import MediaConfig, VideoConfig
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ IDLE_ACK_S: Final = 5.0
 IDLE_S_MAX: Final = 30.0
 # A producer that reads no acknowledgement must neither stop us nor fill memory.
 _ACKS_UNREAD_MAX: Final = 1024
+_MEDIA: Final = MediaConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,22 @@ class ProducerSession:
         wants_acks: bool,
         config: VideoConfig,
         clock: Clock,
+        media: MediaConfig = _MEDIA,
     ) -> None:
         self._stream = stream
         self._body = body
         self._timing = Timing(start_ms)
         self._wants_acks = wants_acks
         self._connection_s_max = config.connection_s_max
+        self._outlasting_s_max = config.fragment_duration_s_max  # to end between two fragments
         self._clock = clock
         self._rules = FragmentRules(
             bytes_max=config.fragment_bytes_max, duration_s_max=config.fragment_duration_s_max
         )
-        self._splitter = ProducerSplitter()
+        self._splitter = ProducerSplitter(
+            element_bytes_max=min(HELD_BYTES_MAX, media.element_bytes_max),
+            element_depth_max=media.element_depth_max,
+        )
         self._acks: LatestQueue[bytes | None] = LatestQueue(_ACKS_UNREAD_MAX)
         self._header = b""
         self._fragment: LiveFragment | None = None
@@ -116,7 +123,7 @@ class ProducerSession:
             self._refuse(Refused(Refusal.INVALID_MKV_DATA, str(error)))
         except StreamGone as error:
             self._refuse(Refused(Refusal.STREAM_NOT_ACTIVE, str(error)))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, StoreUnavailable, StoreDamaged) as error:
             why = f"The archive takes no fragment ({error}); is the disk full?"
             self._refuse(Refused(Refusal.ARCHIVAL_ERROR, why))
         except Refused as error:
@@ -163,13 +170,8 @@ class ProducerSession:
 
     async def _begin(self, timecode: int) -> None:
         self._at = (timecode, None)
-        connected_s = self._clock.monotonic() - self._began
-        if connected_s > self._connection_s_max:
-            raise Refused(
-                Refusal.MAX_CONNECTION_DURATION_REACHED,
-                f"The session is {connected_s:.0f} s old; {self._connection_s_max:.0f} s are the "
-                "most. Open a new one.",
-            )
+        if self._connected_s > self._connection_s_max:
+            raise self._too_old()
         producer_ms = self._timing.producer_ms(timecode)
         self._rules.begin_fragment(timecode, producer_ms)
         self._is_whole = False
@@ -211,7 +213,7 @@ class ProducerSession:
             return
         except StreamGone as error:
             self._refused = Refused(Refusal.STREAM_NOT_ACTIVE, str(error))
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, SQLAlchemyError, StoreUnavailable, StoreDamaged) as error:
             self._refused = Refused(
                 Refusal.ARCHIVAL_ERROR,
                 f"Fragment {fragment.number} could not be stored ({error}); is the disk full?",
@@ -239,10 +241,15 @@ class ProducerSession:
         """Say so while nothing arrives, and end a session that is silent for too long.
 
         Not long at all where another session is open: a camera that lost its connection came
-        back on a new one, and followers would wait for the rest of its last fragment.
+        back on a new one, and followers would wait for the rest of its last fragment. And one
+        that never comes to the end of its fragment ends all the same.
         """
         while True:
             await self._clock.sleep(IDLE_ACK_S)
+            if self._connected_s > self._connection_s_max + self._outlasting_s_max:
+                self._refused = self._too_old()
+                self._stop()
+                return
             if self._listening_since is None:
                 continue
             silent_s = self._clock.monotonic() - self._listening_since
@@ -252,6 +259,17 @@ class ProducerSession:
                 return
             if silent_s >= IDLE_ACK_S and self._wants_acks:
                 self._acks.put(encode_ack(AckEvent.IDLE, timecode=self._at[0]))
+
+    @property
+    def _connected_s(self) -> float:
+        return self._clock.monotonic() - self._began
+
+    def _too_old(self) -> Refused:
+        return Refused(
+            Refusal.MAX_CONNECTION_DURATION_REACHED,
+            f"The session is {self._connected_s:.0f} s old; {self._connection_s_max:.0f} s are "
+            "the most. Open a new one.",
+        )
 
     def _stop(self) -> None:
         """Take no more of the body."""

@@ -30,5 +30,6 @@ async def put_media(
         wants_acks=request.get("FragmentAcknowledgmentRequired", "1") not in ("0", "false"),
         config=streams.config,
         clock=streams.clock,
+        media=streams.media,
     )
     return {"ContentType": "application/json", "Payload": stream.producers.open(session.acks())}

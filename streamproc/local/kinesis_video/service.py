@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.errors import InvalidArgument, ResourceNotFound
+from streamproc.local.kinesis_video.rights import rights
 from streamproc.local.kinesis_video.stream import VideoStream
 from streamproc.local.kinesis_video.streams import VideoStreams
 from streamproc.model.arn import Arn
 
 # botocore has no PutMedia. Headers: the PutMedia reference and the producer SDK's source.
-_PUT_MEDIA: Final = {
+_PUT_MEDIA: Final[dict[str, dict[str, Any]]] = {
     "operations": {
         "PutMedia": {
             "name": "PutMedia",
@@ -84,11 +85,33 @@ _PUT_MEDIA: Final = {
         },
     },
 }
+# What the service really answers to whoever may not, in all its parts and with this status; the
+# models know NotAuthorizedException (401), or this with 401.
+_DENIED: Final = {
+    "AccessDeniedException": {
+        "type": "structure",
+        "members": {"Message": {"shape": "ErrorMessage"}},
+        "error": {"httpStatusCode": 403},
+        "exception": True,
+    }
+}
 _INVALID: Final = "InvalidArgumentException"
 
-control = Service[VideoStreams]("kinesisvideo", validation_error=_INVALID)
-media = Service[VideoStreams]("kinesis-video-media", validation_error=_INVALID, extra=_PUT_MEDIA)
-archived = Service[VideoStreams]("kinesis-video-archived-media", validation_error=_INVALID)
+control = Service[VideoStreams](
+    "kinesisvideo", validation_error=_INVALID, rights=rights, extra={"shapes": _DENIED}
+)
+media = Service[VideoStreams](
+    "kinesis-video-media",
+    validation_error=_INVALID,
+    rights=rights,
+    extra={**_PUT_MEDIA, "shapes": {**_PUT_MEDIA["shapes"], **_DENIED}},
+)
+archived = Service[VideoStreams](
+    "kinesis-video-archived-media",
+    validation_error=_INVALID,
+    rights=rights,
+    extra={"shapes": _DENIED},
+)
 
 
 def find_stream(

@@ -1,5 +1,8 @@
 """The tables of the embedded Kinesis Video service. Knows columns, not what they are for."""
 
+from pathlib import Path
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -13,7 +16,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from streamproc.db import Revisions
+
 METADATA = MetaData()
+REVISIONS: Final = Revisions(Path(__file__).parent / "revisions")
 
 
 def _stream_id() -> Column[int]:

@@ -212,6 +212,7 @@ async def test_a_file_that_cannot_be_loaded_is_let_go_of(tmp_path: Path) -> None
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE stream (id INTEGER PRIMARY KEY, region TEXT)")
     database.close()
+    await asyncio.to_thread(int)  # the loop's own worker stays
     before = set(threading.enumerate())
     with pytest.raises(OperationalError, match="no such column"):
         await DataStreams.open(path, DataConfig(), "111122223333", FakeClock())

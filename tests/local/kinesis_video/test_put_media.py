@@ -205,6 +205,30 @@ async def test_a_session_at_its_limit_ends_between_two_fragments(
     assert [a["FragmentTimecode"] for a in acks if a["EventType"] == "PERSISTED"] == [0]
 
 
+async def test_a_session_that_never_ends_its_fragment_does_not_outlast_its_limit_by_much(
+    timed: VideoService, fake_clock: FakeClock
+) -> None:
+    """Else a byte now and then would hold one of the few places of a stream for ever."""
+    await timed.restart(VideoConfig(connection_s_max=60, fragment_duration_s_max=10))
+    await timed.create()
+    async with timed.produce() as producer:
+        producer.send(HEADER, cluster(0))
+        await producer.until("BUFFERING")
+        stream = timed.streams.find("us-east-1", "cam")
+        assert stream is not None
+        arriving = stream.receiving()
+        assert arriving is not None
+        more = MKV.block(1, 300, False, b"more")
+        for count in range(1, 7):
+            await fake_clock.advance(9)
+            producer.send(more)
+            await _holds(arriving, len(cluster(0)) + count * len(more))
+        await fake_clock.advance(25)  # not silent for long enough to end for that
+        acks = await producer.rest()
+    assert acks[-1]["ErrorCode"] == "MAX_CONNECTION_DURATION_REACHED"
+    assert await timed.list_fragments() == []
+
+
 async def _holds(fragment: LiveFragment, size: int) -> None:
     await eventually(lambda: len(fragment.data) == size)
 
