@@ -73,7 +73,7 @@ fuzz: $(VENV)/.test
 	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --requests $(REQUESTS)
 
 attacks: $(VENV)/.test
-	@$(BIN)/python -m tests.end_to_end.test_attacks
+	@$(BIN)/python -m tests.end_to_end.attacks
 
 clean:
 	rm -rf $(VENV) $(AWSCLI) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

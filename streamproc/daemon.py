@@ -6,17 +6,18 @@ The only module besides the command line that names concrete classes.
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from aiohttp import web
-
 from streamproc import __version__
+from streamproc.access.internal import internal_key
+from streamproc.access.keyring import KeyRing
 from streamproc.api import ApiServices, rekognition
 from streamproc.api.pictures import PictureSource
 from streamproc.api.tag_store import TagStore
-from streamproc.aws import AwsClients
+from streamproc.audit.log import open_audit
+from streamproc.audited import AuditedJobWorld, AuditedWorld
+from streamproc.aws import AwsClients, EmbeddedCredentials
 from streamproc.clock import Clock, SystemClock
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
@@ -26,15 +27,17 @@ from streamproc.engines.detailed import DetailedEngine
 from streamproc.engines.face_attributes import FaceAttributes
 from streamproc.engines.load import load_engine
 from streamproc.engines.scheduler import Scheduler
-from streamproc.errors import EngineError, StreamprocError
+from streamproc.errors import EngineError
 from streamproc.gateway.app import build_app
+from streamproc.gateway.server import Server
+from streamproc.gateway.signature_door import SignatureDoorkeeper
 from streamproc.job_world import StoredVideoWorld
 from streamproc.jobs.runner import JobRunner
+from streamproc.listening import open_doors
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
 from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor
-from streamproc.settings import ServerConfig
 from streamproc.watchdog import Systemd, fed
 from streamproc.world import KinesisWorld
 
@@ -70,17 +73,21 @@ async def serving(
     account_id = config.server.account_id
     async with AsyncExitStack() as stack:
         stack.enter_context(locked_folder(folder))
-        listener = _listen(config.server)
-        stack.callback(listener.close)
-        local_url, public_url = _urls(config.server, listener)
+        internal = EmbeddedCredentials.random()
+        keyring = await _open_keyring(config, clock, internal, stack)
+        usable_keys = keyring.usable_keys if keyring else 0
+        doors = stack.enter_context(open_doors(config, usable_keys))
+        public_url = doors.public_url
 
         if engine is None:
             engine = await asyncio.to_thread(_load_engine, config)
         scheduler = Scheduler(engine, threads=config.engine.threads)
         stack.push_async_callback(scheduler.aclose)
         await stack.enter_async_context(fed(Systemd(), scheduler.stuck, clock))
-        clients = AwsClients(config.endpoints, config.aws, local_url)
+        clients = AwsClients(config.endpoints, config.aws, doors.private_url, credentials=internal)
         objects = ObjectStore(config.buckets.root, clients)
+        audit = await open_audit(folder, clock, enabled=config.audit.enabled)
+        stack.push_async_callback(audit.aclose)
         collections = await CollectionService.open(
             folder / "collections.db",
             engine.info,
@@ -98,21 +105,32 @@ async def serving(
         )
         stack.push_async_callback(data.aclose)
         video = await kinesis_video.VideoStreams.open(
-            folder / "video", config.video, account_id, clock, public_url=public_url
-        )
+            folder / "video", config.video, account_id, clock,
+            public_url=public_url, media=config.media,
+        )  # fmt: skip
         stack.push_async_callback(video.aclose)
         scratch = folder / "scratch"
+        job_world = StoredVideoWorld(
+            config, clients, objects, collections, engine, scheduler, scratch
+        )
         jobs = await JobRunner.open(
             folder / "jobs.db",
-            StoredVideoWorld(config, clients, objects, collections, engine, scheduler, scratch),
+            AuditedJobWorld(job_world, audit, account_id),
             config.jobs,
             scratch,
             clock,
+            media=config.media,
         )
         stack.push_async_callback(jobs.aclose)
         world = KinesisWorld(config, clients, collections, scheduler, clock)
         supervisor = await Supervisor.open(
-            folder / "processors.db", world, config.processors, config.sink, clock
+            folder / "processors.db",
+            AuditedWorld(world, audit, account_id),
+            config.processors,
+            config.sink,
+            clock,
+            media=config.media,
+            account_id=account_id,
         )
         stack.push_async_callback(supervisor.aclose)
 
@@ -128,6 +146,7 @@ async def serving(
                         objects=objects,
                         jobs=jobs,
                         config=config,
+                        audit=audit,
                     )
                 ),
                 kinesis_data.service.bind(data),
@@ -138,11 +157,15 @@ async def serving(
             account_id=account_id,
             region=config.server.region,
             request_bytes_max=config.server.request_bytes_max,
+            body_timeout_s=config.server.body_timeout_s,
+            door=SignatureDoorkeeper(keyring, clock, config.auth.clock_skew_s) if keyring else None,
         )
-        runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        server = Server(app, config.server)
+        stack.push_async_callback(server.aclose)
+        await server.start()
+        server.listen(doors.private, is_private=True)
+        tls = doors.certificate.context if doors.certificate else None
+        server.listen(doors.public, tls=tls)
         # Last in, first out: both drain while the streams and models they use still answer.
         stack.push_async_callback(supervisor.drain)
         stack.push_async_callback(jobs.drain)
@@ -159,6 +182,19 @@ async def serving(
         yield public_url
 
 
+async def _open_keyring(
+    config: Config, clock: Clock, internal: EmbeddedCredentials, stack: AsyncExitStack
+) -> KeyRing | None:
+    """None where signatures are not verified."""
+    if not config.auth.required:
+        return None
+    account_id = config.server.account_id
+    own = internal_key(internal.access_key_id, internal.secret_access_key, account_id)
+    keyring = await KeyRing.open(config.storage.data_dir / "keys.db", account_id, clock, [own])
+    stack.push_async_callback(keyring.aclose)
+    return keyring
+
+
 def _load_engine(config: Config) -> FaceEngine:
     """The engine, with the attribute models that are installed. A damaged one is reported, and
     keeps nobody from watching cameras."""
@@ -170,26 +206,3 @@ def _load_engine(config: Config) -> FaceEngine:
         log.error("face attributes are off: %s", error)
         return engine
     return DetailedEngine(engine, attributes)
-
-
-def _listen(server: ServerConfig) -> socket.socket:
-    """Bind at once, so that a port in use is known before anything is loaded."""
-    try:
-        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-        listener = socket.create_server((server.host, server.port), family=family, backlog=256)
-    except OSError as error:
-        raise StreamprocError(
-            f"cannot listen on {server.host}:{server.port} ({error.strerror or error}); "
-            "stop what is using it, or choose another with --port"
-        ) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _urls(server: ServerConfig, listener: socket.socket) -> tuple[str, str]:
-    """(how our own clients reach us, how others do)"""
-    host, port = listener.getsockname()[:2]
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    bracketed = f"[{loopback}]" if ":" in loopback else loopback
-    local = f"http://{bracketed}:{port}"
-    return local, server.public_url.rstrip("/") or local

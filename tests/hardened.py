@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,9 @@ def main(unit: Path, *command: str) -> None:
     calls = allowed_calls(unit)
     values = dict(directives(unit))
     os.umask(int(values["UMask"], 8))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert int(values["LimitNOFILE"]) <= hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(values["LimitNOFILE"]), hard))
     if os.geteuid() == 0:
         assert values["CapabilityBoundingSet"] == ""
         for capability in range(41):  # CAP_LAST_CAP

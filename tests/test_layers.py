@@ -22,9 +22,12 @@ LAYERS: tuple[frozenset[str], ...] = (
             "daemon",
             "world",
             "job_world",
+            "audited",
+            "backup",
             "data_folder",
             "logs",
             "listening",
+            "certificate",
             "watchdog",
             "__main__",
         }
