@@ -3,6 +3,7 @@ registry."""
 
 from typing import Any
 
+from streamproc.api.auditing import audited_change
 from streamproc.api.failures import service_errors
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.gateway.dispatch import RequestContext
@@ -33,10 +34,12 @@ async def put_streamproc_people(
                 f"{people[person.id].name}; give each person an id of its own"
             )
         people[person.id] = person
+    collection_id, count = request["CollectionId"], len(people)
     with service_errors():
-        await services.collections.put_people(
-            context.region, request["CollectionId"], list(people.values())
-        )
+        async with audited_change(services, context, CollectionId=collection_id, People=count):
+            await services.collections.put_people(
+                context.region, collection_id, list(people.values())
+            )
     return {}
 
 

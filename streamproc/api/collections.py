@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from streamproc.api.auditing import audited_change
 from streamproc.api.failures import service_errors
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
@@ -18,7 +19,9 @@ async def create_collection(
     arn = collection_arn(context.region, context.account_id, collection_id)
     with service_errors():
         services.tags.check(arn, tags)
-        collection = await services.collections.create(context.region, collection_id)
+        collection = await services.collections.create(
+            context.region, collection_id, collections_max=services.config.faces.collections_max
+        )
         await services.tags.replace(arn, tags)
     return {
         "StatusCode": 200,
@@ -67,6 +70,9 @@ async def delete_collection(
 ) -> dict[str, Any]:
     collection_id = request["CollectionId"]
     with service_errors():
-        await services.collections.delete(context.region, collection_id)
+        collection = await services.collections.describe(context.region, collection_id)
+        async with audited_change(services, context, CollectionId=collection_id) as done:
+            await services.collections.delete(context.region, collection_id)
+            done["FaceCount"] = collection.face_count
     await services.tags.clear(collection_arn(context.region, context.account_id, collection_id))
     return {"StatusCode": 200}

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from streamproc.api.auditing import audited_answer, audited_change
 from streamproc.api.failures import service_errors
 from streamproc.api.images import look
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
+from streamproc.audit.details import match_details
 from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
+from streamproc.model.image_id import image_id_of
 from streamproc.model.members import box_members, face_detail, face_match, indexed_face
 
 
@@ -24,10 +27,20 @@ async def index_faces(
     kept, rejected = seen.sift(
         request.get("QualityFilter", "AUTO"), request.get("MaxFaces", len(seen.faces))
     )
+    external_image_id = request.get("ExternalImageId")
+    image_id = image_id_of(seen.digest, external_image_id)
+    audited = audited_change(services, context, CollectionId=collection_id, ImageId=image_id)
     with service_errors():
-        indexed = await services.collections.add_faces(
-            region, collection_id, seen.digest, request.get("ExternalImageId"), kept
-        )
+        async with audited as done:
+            indexed = await services.collections.add_faces(
+                region,
+                collection_id,
+                seen.digest,
+                external_image_id,
+                kept,
+                faces_max=services.config.faces.faces_per_collection_max,
+            )
+            done["FaceIds"] = [record.face_id for record in indexed]
     return {
         "FaceRecords": [
             {"Face": indexed_face(record), "FaceDetail": face_detail(face, attributes)}
@@ -74,10 +87,12 @@ async def delete_faces(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> dict[str, Any]:
     wanted = list(dict.fromkeys(request["FaceIds"]))
+    collection_id = request["CollectionId"]
+    audited = audited_change(services, context, CollectionId=collection_id, FaceIds=wanted)
     with service_errors():
-        deleted = await services.collections.delete_faces(
-            context.region, request["CollectionId"], wanted
-        )
+        async with audited as done:
+            deleted = await services.collections.delete_faces(context.region, collection_id, wanted)
+            done["FaceIds"] = deleted
     gone = set(deleted)
     return {
         "DeletedFaces": [face_id for face_id in wanted if face_id in gone],
@@ -101,6 +116,10 @@ async def search_faces(
             threshold=request.get("FaceMatchThreshold", services.config.faces.search_threshold),
             limit=request.get("MaxFaces", MATCHES_MAX),
         )
+    await audited_answer(
+        services, context, CollectionId=request["CollectionId"], FaceId=request["FaceId"],
+        **match_details(matches),
+    )  # fmt: skip
     return {
         "SearchedFaceId": request["FaceId"],
         "FaceMatches": [face_match(match) for match in matches],
@@ -127,6 +146,7 @@ async def search_faces_by_image(
             threshold=request.get("FaceMatchThreshold", services.config.faces.search_threshold),
             limit=request.get("MaxFaces", MATCHES_MAX),
         )
+    await audited_answer(services, context, CollectionId=collection_id, **match_details(matches))
     return {
         "SearchedFaceBoundingBox": box_members(kept[0].box),
         "SearchedFaceConfidence": kept[0].confidence,

@@ -10,6 +10,8 @@ from streamproc.errors import (
     CollectionNotFound,
     FaceNotFound,
     ModelMismatch,
+    TooManyCollections,
+    TooManyFaces,
 )
 from streamproc.gateway.errors import (
     InvalidParameter,
@@ -24,6 +26,8 @@ _ANSWERS = {
     CollectionNotFound: ResourceNotFound,
     FaceNotFound: InvalidParameter,
     ModelMismatch: InvalidParameter,
+    TooManyCollections: ServiceQuotaExceeded,
+    TooManyFaces: ServiceQuotaExceeded,
     TooManyTags: ServiceQuotaExceeded,
 }
 

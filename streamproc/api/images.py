@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from streamproc.api.auditing import audited_answer
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.collection.quality import BARS, sift
 from streamproc.gateway.dispatch import RequestContext
@@ -51,6 +52,9 @@ async def compare_faces(
         if source.embedding is not None and face.embedding is not None
     ]
     compared.sort(key=lambda pair: pair[0], reverse=True)
+    similarities = [round(similarity, 3) for similarity, _ in compared]
+    matched = sum(similarity >= threshold for similarity, _ in compared)
+    await audited_answer(services, context, Matched=matched, Similarities=similarities)
     return {
         "SourceImageFace": {
             "BoundingBox": box_members(source.box),

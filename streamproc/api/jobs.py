@@ -7,9 +7,11 @@ topic); what it finds is jobs/' business.
 from dataclasses import dataclass
 from typing import Any
 
+from streamproc.api.auditing import audited_change
 from streamproc.api.failures import service_errors
 from streamproc.api.objects import object_errors, object_ref
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
+from streamproc.api.rights import search_right
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.config import Config
 from streamproc.errors import TokenMismatch, TooManyJobs, UnknownJob
@@ -21,7 +23,7 @@ from streamproc.gateway.errors import (
     ResourceNotFound,
     VideoTooLarge,
 )
-from streamproc.model.arn import Arn
+from streamproc.model.arn import Arn, collection_arn
 from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobView
 from streamproc.model.video import ObjectRef, VideoMetadata
 
@@ -80,6 +82,8 @@ def _start(kind: JobKind) -> Handler[ApiServices]:
     async def start(
         services: ApiServices, request: dict[str, Any], context: RequestContext
     ) -> dict[str, Any]:
+        if kind is JobKind.CELEBRITY_RECOGNITION:
+            await _require_search(services, context)
         token = request.get("ClientRequestToken")
         topic_arn, role_arn = _channel(services, request, context)
         spec = JobSpec(
@@ -97,7 +101,7 @@ def _start(kind: JobKind) -> Handler[ApiServices]:
             if known is None:
                 await _check_collection(services, spec)
                 await _check_video(services, spec)
-                known = await services.jobs.start(spec, token)
+                known = await _begin(services, context, spec, token)
         except TokenMismatch as error:
             raise IdempotentParameterMismatch(str(error)) from None
         except TooManyJobs as error:
@@ -108,6 +112,17 @@ def _start(kind: JobKind) -> Handler[ApiServices]:
         return {"JobId": known}
 
     return start
+
+
+async def _begin(
+    services: ApiServices, context: RequestContext, spec: JobSpec, token: str | None
+) -> str:
+    if spec.kind not in (JobKind.FACE_SEARCH, JobKind.CELEBRITY_RECOGNITION):
+        return await services.jobs.start(spec, token)
+    asked = {name: spec.parameters[name] for name in ("CollectionId",) if name in spec.parameters}
+    async with audited_change(services, context, **asked) as done:
+        done["JobId"] = await services.jobs.start(spec, token)
+    return str(done["JobId"])
 
 
 def _get(kind: JobKind) -> Handler[ApiServices]:
@@ -180,6 +195,14 @@ def _channel(
             f"region of the job, {context.region}"
         )
     return topic_arn, channel["RoleArn"]
+
+
+async def _require_search(services: ApiServices, context: RequestContext) -> None:
+    """Celebrities are looked for in every collection that has people; a refusal does not say
+    which these are. Raises AccessDenied."""
+    told = collection_arn(context.region, context.account_id, "*")
+    for collection in await services.collections.collections_with_people(context.region):
+        context.require(search_right(collection.arn, told=told))
 
 
 async def _check_collection(services: ApiServices, spec: JobSpec) -> None:

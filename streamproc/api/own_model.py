@@ -7,11 +7,13 @@ declared here are Rekognition's own. Names carry Streamproc, so that AWS will no
 from typing import Any, Final
 
 _LISTING_ERRORS: Final = [
+    {"shape": "AccessDeniedException"},
     {"shape": "InvalidParameterException"},
     {"shape": "InvalidPaginationTokenException"},
     {"shape": "InternalServerError"},
 ]
 _COLLECTION_ERRORS: Final = [
+    {"shape": "AccessDeniedException"},
     {"shape": "InvalidParameterException"},
     {"shape": "ResourceNotFoundException"},
     {"shape": "InternalServerError"},
@@ -50,7 +52,11 @@ OWN: Final[dict[str, Any]] = {
         "PutStreamprocPeopleResponse": _structure(),
         "ListStreamprocPeopleRequest": _structure(("CollectionId",), CollectionId="CollectionId"),
         "ListStreamprocPeopleResponse": _structure(People="StreamprocPeople"),
-        "StreamprocPeople": {"type": "list", "member": {"shape": "StreamprocPerson"}},
+        "StreamprocPeople": {
+            "type": "list",
+            "member": {"shape": "StreamprocPerson"},
+            "max": 100_000,
+        },
         "StreamprocPerson": _structure(
             ("Id", "Name"),
             Id="StreamprocPersonId",

@@ -3,11 +3,13 @@
 The modules beside this one register their operations here. Knows nothing of HTTP.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamproc.api.own_model import OWN
 from streamproc.api.pictures import PictureSource
+from streamproc.api.rights import rights
 from streamproc.api.tag_store import TagStore
+from streamproc.audit.log import Audit, NoAudit
 from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.gateway.dispatch import Service
@@ -29,8 +31,9 @@ class ApiServices:
     objects: ObjectStore
     jobs: JobRunner
     config: Config
+    audit: Audit = field(default_factory=NoAudit)
 
 
 rekognition = Service[ApiServices](
-    "rekognition", validation_error="InvalidParameterException", extra=OWN
+    "rekognition", validation_error="InvalidParameterException", rights=rights, extra=OWN
 )

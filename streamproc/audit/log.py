@@ -1,0 +1,226 @@
+"""The audit log as the daemon uses it: await record(), and the line is written.
+
+Lines of callers who come at once are written together, on a thread of their own. What is
+written survives the end of the process at once; what is durable survives a power cut when
+record() returns, the rest a second later. Callers wait for their line, so what is held is
+bounded by their number. Knows nothing of what the events mean.
+"""
+
+import asyncio
+import logging
+import os
+import pwd
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from streamproc.audit.folder import LogFolder
+from streamproc.audit.line import GENESIS, Entry, encode
+from streamproc.clock import Clock
+from streamproc.errors import AuditBroken, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SYNC_S: Final = 1.0
+RETRY_S: Final = 1.0
+
+
+class Audit(Protocol):
+    """Where those who do things with faces write it down."""
+
+    async def record(
+        self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
+    ) -> None:
+        """Return with the line in the log; durable: and on disk.
+
+        Raises StoreUnavailable where it cannot be written just now, AuditBroken where the log
+        is not as it was left. The line may then be there all the same.
+        """
+        ...
+
+    async def insist(
+        self,
+        who: str,
+        event: str,
+        details: Mapping[str, Any],
+        report: Callable[[str], None],
+        *,
+        durable: bool = False,
+    ) -> None:
+        """As record, for who can wait: tries until it is written, and reports what is wrong
+        meanwhile, "" when it is well. A line that was tried again may be there twice."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class NoAudit:
+    """Implements Audit where nothing is to be kept."""
+
+    async def record(
+        self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
+    ) -> None:
+        pass
+
+    async def insist(
+        self,
+        who: str,
+        event: str,
+        details: Mapping[str, Any],
+        report: Callable[[str], None],
+        *,
+        durable: bool = False,
+    ) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    entry: Entry
+    durable: bool
+    written: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class AuditLog:
+    """Implements Audit. Built by open(), left by aclose()."""
+
+    def __init__(self, folder: LogFolder, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "audit")
+        self._waiting: list[_Waiting] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._is_behind = False  # the disk, or the head
+
+    @classmethod
+    async def open(cls, folder: Path, clock: Clock) -> Self:
+        """Make the folder, or go on with what is in it. Raises StoreUnavailable, AuditBroken."""
+        audit = cls(LogFolder(folder), clock)
+        try:
+            await audit._run(audit._folder.create)
+        except BaseException:
+            audit._thread.shutdown(wait=False)
+            raise
+        return audit
+
+    async def aclose(self) -> None:
+        """Write what waits, and bring it to disk."""
+        if self._writing is not None:
+            await self._writing
+        if self._syncing is not None:
+            self._syncing.cancel()
+            await asyncio.gather(self._syncing, return_exceptions=True)
+        try:
+            await self._run(self._folder.sync)
+        except (StoreUnavailable, AuditBroken) as error:
+            log.error("%s", error)
+        self._thread.shutdown(wait=False)
+
+    async def record(
+        self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
+    ) -> None:
+        entry = Entry(self._clock.now(), who, event, details)
+        encode(entry, 0, GENESIS)  # what cannot be written is its caller's mistake alone
+        waiting = _Waiting(entry, durable)
+        self._waiting.append(waiting)
+        if self._writing is None or self._writing.done():
+            # A task of its own: a caller who gives up must not undo the lines of the others.
+            self._writing = asyncio.create_task(self._write_all())
+        await waiting.written
+
+    async def insist(
+        self,
+        who: str,
+        event: str,
+        details: Mapping[str, Any],
+        report: Callable[[str], None],
+        *,
+        durable: bool = False,
+    ) -> None:
+        told = ""
+        while True:
+            try:
+                await self.record(who, event, details, durable=durable)
+            except (StoreUnavailable, AuditBroken) as error:
+                if str(error) != told:
+                    log.error("%s waits for its audit line: %s", who, error)
+                    told = str(error)
+                    report(f"Waiting, nothing is lost: {told}.")
+                await self._clock.sleep(RETRY_S)
+            else:
+                if told:
+                    report("")
+                return
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            sync = any(waiting.durable for waiting in group)
+            entries = [waiting.entry for waiting in group]
+            try:
+                await self._run(partial(self._folder.append, entries, sync=sync))
+            except Exception as error:  # it belongs to those who wait; the next is another attempt
+                for waiting in group:
+                    if not waiting.written.done():
+                        waiting.written.set_exception(error)
+                continue
+            for waiting in group:
+                if not waiting.written.done():
+                    waiting.written.set_result(None)
+            self._is_behind = True
+            if self._syncing is None or self._syncing.done():
+                self._syncing = asyncio.create_task(self._sync_soon())
+
+    async def _sync_soon(self) -> None:
+        """Bring to disk, within a second, what is not there yet; then the head."""
+        told = ""
+        while self._is_behind:
+            await self._clock.sleep(SYNC_S)
+            self._is_behind = False
+            try:
+                await self._run(self._folder.sync)
+            except (StoreUnavailable, AuditBroken) as error:
+                self._is_behind = True
+                if str(error) != told:
+                    told = str(error)
+                    log.error("audit lines are not safe from a power cut: %s", error)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def open_audit(folder: Path, clock: Clock, *, enabled: bool = True) -> Audit:
+    """The log of a data folder, in its audit/. Raises StoreUnavailable, AuditBroken."""
+    return await AuditLog.open(folder / "audit", clock) if enabled else NoAudit()
+
+
+def operator(command: str) -> str:
+    """Who acts through a command: by their account on this machine."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as an account that has no name
+        name = str(os.getuid())
+    return f"streamproc {command}, {name}"
+
+
+def record_now(data_dir: Path, who: str, event: str, details: Mapping[str, Any], at: float) -> None:
+    """One durable line, for a command: beside a running daemon or without one. at: seconds
+    since the epoch.
+
+    Raises StoreUnavailable, AuditBroken. Blocks.
+    """
+    folder = LogFolder(data_dir / "audit")
+    folder.create()
+    folder.append([Entry(at, who, event, details)], sync=True)
+    folder.sync()
