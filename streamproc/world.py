@@ -17,7 +17,14 @@ from streamproc.engines.scheduler import Scheduler
 from streamproc.errors import TransientFailure
 from streamproc.kvs.consumer import open_source
 from streamproc.model.processor import ProcessorSpec
-from streamproc.processor.ports import Delivered, FaceSearch, MediaSource, RecordSink, Report
+from streamproc.processor.ports import (
+    BeforeSend,
+    Delivered,
+    FaceSearch,
+    MediaSource,
+    RecordSink,
+    Report,
+)
 from streamproc.sink.kinesis import KinesisSink
 
 
@@ -41,11 +48,15 @@ class KinesisWorld:
     def source(
         self, spec: ProcessorSpec, report: Report
     ) -> AbstractAsyncContextManager[MediaSource]:
-        return open_source(self._clients, spec, report, self._clock)
+        silence_s = self._config.processors.silence_s
+        return open_source(
+            self._clients, spec, report, self._clock,
+            stall_s=silence_s, media=self._config.media,
+        )  # fmt: skip
 
     @asynccontextmanager
     async def sink(
-        self, spec: ProcessorSpec, delivered: Delivered, report: Report
+        self, spec: ProcessorSpec, delivered: Delivered, report: Report, before_send: BeforeSend
     ) -> AsyncIterator[RecordSink]:
         stream = spec.data_stream
         opening = self._clients.open(
@@ -57,7 +68,13 @@ class KinesisWorld:
             except (ClientError, BotoCoreError) as error:  # while the role is assumed
                 raise TransientFailure(f"no client for Kinesis Data: {error}") from error
             sink = KinesisSink(
-                client, spec.data_stream_arn, self._config.sink, delivered, report, self._clock
+                client,
+                spec.data_stream_arn,
+                self._config.sink,
+                delivered,
+                report,
+                self._clock,
+                before_send=before_send,
             )
             await stack.enter_async_context(sink)
             await sink.check()

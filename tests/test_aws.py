@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
-from streamproc.aws import AwsClients
+from streamproc.aws import AwsClients, EmbeddedCredentials
 from streamproc.errors import ConfigError, PermanentFailure
 from streamproc.settings import AwsConfig, EndpointsConfig
 
@@ -70,6 +70,18 @@ async def test_a_service_that_is_off_names_its_setting() -> None:
     with pytest.raises(ConfigError, match=r"endpoints\.s3 is off"):
         async with clients.open("s3", "eu-west-1"):
             pass
+
+
+async def test_the_embedded_services_are_called_with_a_secret_that_is_nobody_else_s() -> None:
+    ours, others = EmbeddedCredentials.random(), EmbeddedCredentials.random()
+    assert ours.access_key_id != others.access_key_id
+    assert len({ours.secret_access_key, others.secret_access_key}) == 2
+    assert ours.secret_access_key not in repr(ours)
+    url = "http://127.0.0.1:1"
+    clients = AwsClients(EndpointsConfig(), AwsConfig(), url, credentials=ours)
+    async with clients.open("kinesis", "eu-west-1") as client:
+        held = client._get_credentials()
+        assert (held.access_key, held.secret_key) == (ours.access_key_id, ours.secret_access_key)
 
 
 async def _open(clients: AwsClients) -> Any:

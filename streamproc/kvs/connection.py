@@ -26,7 +26,7 @@ class Connection:
     """Of one video stream. Close it when done."""
 
     def __init__(self, clients: AwsClients, stream: Arn, role_arn: str) -> None:
-        self.has_served = False  # since it was opened last
+        self.has_served = False  # a GetMedia has been answered, ever
         self._clients = clients
         self._stream = stream
         self._role_arn = role_arn
@@ -86,6 +86,7 @@ class Connection:
         return answer["Payload"]
 
     async def drop(self) -> None:
-        """Close the client and forget the endpoint; the next call begins anew."""
-        self._client, self._endpoint_url, self.has_served = None, "", False
+        """Close the client and forget the endpoint; the next call begins anew, with credentials
+        of that day."""
+        self._client, self._endpoint_url = None, ""
         await self._open.aclose()

@@ -7,7 +7,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from streamproc.errors import ConfigError, PermanentFailure, TransientFailure
+from streamproc.errors import ConfigError, OutOfReach, PermanentFailure, TransientFailure
 
 
 class UnusableAnswer(TransientFailure):
@@ -40,32 +40,38 @@ _DENIED = {
     "UnrecognizedClientException",
 }
 _KEY_ERRORS = {4500, 4501, 4502, 4504, 4505, 4506}
-"""GetMedia error ids of an encryption key that a person has to see to; 4503 passes."""
+"""GetMedia error ids of an encryption key that a person has to see to."""
+
+KEY_UNAVAILABLE, INTERNAL = 4503, 5000
+"""GetMedia error ids that say nothing of the fragment: the key's service does not answer, or
+Kinesis Video has trouble inside. The fragment is asked for again. With all others (3002: it was
+never stored; 4000: it is not kept any more) reading goes on behind it."""
 
 
 def permanent(error: Exception, stream_name: str) -> PermanentFailure | None:
-    """The failure that no retry heals, or None where one may."""
+    """The failure that no retry heals, or None where one may.
+
+    OutOfReach is denied access: wrong from the beginning, or else waited out.
+    """
     if isinstance(error, ConfigError):
         return PermanentFailure(str(error))
     if isinstance(error, NoCredentialsError):
-        return PermanentFailure(
+        return OutOfReach(
             "Access denied to Kinesis Video: there are no AWS credentials; set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the daemon, or a profile"
         )
-    if not isinstance(error, ClientError):
-        return None
     if is_missing(error):
         return PermanentFailure(f"Stream {stream_name} doesn't exist")
     if is_denied(error):
-        return PermanentFailure("Access denied to Kinesis Video")
+        return OutOfReach("Access denied to Kinesis Video")
     return None
 
 
-def of_key(error_id: int | None, error_code: str, stream_name: str) -> PermanentFailure | None:
+def of_key(error_id: int | None, error_code: str, stream_name: str) -> OutOfReach | None:
     """An error document that says that the stream cannot be decrypted."""
     if error_id not in _KEY_ERRORS:
         return None
-    return PermanentFailure(
+    return OutOfReach(
         f"Kinesis Video cannot decrypt stream {stream_name}: {error_code} ({error_id})"
     )
 
@@ -76,7 +82,9 @@ def is_denied(error: Exception) -> bool:
     )
 
 
-def is_missing(error: ClientError) -> bool:
+def is_missing(error: Exception) -> bool:
+    if not isinstance(error, ClientError):
+        return False
     # A 404 without a type comes from servers that are not quite AWS.
     return code(error) == "ResourceNotFoundException" or (
         _status(error) == 404 and code(error) in {"404", ""}

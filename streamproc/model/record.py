@@ -1,9 +1,11 @@
 """The record: what a consumer of the data stream reads, one per analysed frame.
 
 Pure. The shape, the key order and the number formats are those of Rekognition's
-face-search records (developer guide, "Reference: Kinesis face recognition record").
+face-search records (developer guide, "Reference: Kinesis face recognition record"). One member
+is ours, RecordId: delivery is at least once, and by it a consumer knows what it has already.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from streamproc.model.face import Face, Match
-from streamproc.model.media import Frame
+from streamproc.model.media import Fragment, Frame
 from streamproc.model.members import face_members, stored_box_members
 
 _LANDMARK_ORDER = ("eyeLeft", "eyeRight", "mouthLeft", "mouthRight", "nose")
@@ -26,8 +28,25 @@ class Entry:
     partition_key: str  # 1 to 256 characters
 
 
+def record_id(processor_arn: str, frame: Frame) -> str:
+    """What one record of one frame is called, however often the frame is analysed: 32 lower-case
+    hexadecimal digits, the first half of
+
+        SHA-256(processor ARN + "\\n" + fragment + "\\n" + offset)
+
+    in UTF-8. fragment is its number; where it has none, its producer timestamp, or else its
+    Cluster's timecode, in milliseconds with an "m" in front. offset is the frame's, in whole
+    milliseconds.
+    """
+    name = "\n".join((processor_arn, _fragment_name(frame.fragment), str(_ms(frame.offset_s))))
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
 def build_record(
-    stream_arn: str, frame: Frame, faces: Sequence[tuple[Face, Sequence[Match]]]
+    stream_arn: str,
+    processor_arn: str,
+    frame: Frame,
+    faces: Sequence[tuple[Face, Sequence[Match]]],
 ) -> dict[str, Any]:
     """The record of one analysed frame; faces come with their matches, best first."""
     fragment = frame.fragment
@@ -50,12 +69,25 @@ def build_record(
             }
             for face, matches in faces
         ],
+        "RecordId": record_id(processor_arn, frame),
     }
 
 
 def encode_record(record: dict[str, Any]) -> bytes:
     """Compact JSON on one line, UTF-8, no newline at the end."""
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _fragment_name(fragment: Fragment) -> str:
+    if fragment.number:
+        return fragment.number
+    if fragment.producer_timestamp is not None:
+        return f"m{_ms(fragment.producer_timestamp)}"
+    return f"m{round(fragment.timecode_ns / 1e6)}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _matched(match: Match) -> dict[str, Any]:

@@ -20,7 +20,14 @@ from streamproc.model.media import FragmentEnded, FragmentStarted, Image, MediaE
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry
-from streamproc.processor.ports import Delivered, FaceSearch, MediaSource, RecordSink, Report
+from streamproc.processor.ports import (
+    BeforeSend,
+    Delivered,
+    FaceSearch,
+    MediaSource,
+    RecordSink,
+    Report,
+)
 
 Part: TypeAlias = Literal["source", "sink", "faces"]
 
@@ -99,11 +106,13 @@ class ScriptedSink:
             delivered(entries)
 
     @asynccontextmanager
-    async def opened(self, delivered: Delivered) -> AsyncIterator[RecordSink]:
+    async def opened(
+        self, delivered: Delivered, before_send: BeforeSend
+    ) -> AsyncIterator[RecordSink]:
         waiting: deque[Entry] = deque()
         self._open[id(waiting)] = (delivered, waiting)
         try:
-            yield _OpenSink(self, delivered, waiting)
+            yield _OpenSink(self, delivered, before_send, waiting)
         finally:
             del self._open[id(waiting)]
 
@@ -121,12 +130,20 @@ class ScriptedSink:
 
 
 class _OpenSink:
-    def __init__(self, sink: ScriptedSink, delivered: Delivered, waiting: deque[Entry]) -> None:
+    def __init__(
+        self,
+        sink: ScriptedSink,
+        delivered: Delivered,
+        before_send: BeforeSend,
+        waiting: deque[Entry],
+    ) -> None:
         self._sink = sink
         self._delivered = delivered
+        self._before_send = before_send
         self._waiting = waiting
 
     async def put(self, entry: Entry) -> None:
+        await self._before_send()
         self._sink.take(entry, self._delivered, self._waiting)
 
     async def drain(self) -> None:
@@ -189,9 +206,9 @@ class ScriptedWorld:
 
     @asynccontextmanager
     async def sink(
-        self, spec: ProcessorSpec, delivered: Delivered, report: Report
+        self, spec: ProcessorSpec, delivered: Delivered, report: Report, before_send: BeforeSend
     ) -> AsyncIterator[RecordSink]:
-        async with self._part("sink", report), self.data.opened(delivered) as sink:
+        async with self._part("sink", report), self.data.opened(delivered, before_send) as sink:
             yield sink
 
     @asynccontextmanager

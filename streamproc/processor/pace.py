@@ -108,4 +108,4 @@ class Pace:
     def jumped(self) -> None:
         """Reading goes on at live: nothing is behind us any more."""
         self._grown_s = self._forgiven_s = self._waited_s = 0.0
-        self._last = None
+        self._last = self._changed = None  # no calm has been seen there yet

@@ -6,31 +6,29 @@ analysis wait. Knows nothing of states or of who started it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import uuid4
 
 from streamproc.clock import Clock
+from streamproc.decode.picture_size import PIXELS_MAX
+from streamproc.model.arn import stream_processor_arn
 from streamproc.model.face import Face, Match
 from streamproc.model.media import Frame
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry, build_record, encode_record
-from streamproc.processor.checkpoint import CheckpointTracker
+from streamproc.processor.keeper import CheckpointKeeper, SaveCheckpoint
 from streamproc.processor.pace import Pace, RatePolicy
-from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink, Report, World
+from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink, World
 from streamproc.processor.reader import FrameReader
+from streamproc.processor.recognition import Recognition
 from streamproc.processor.scopes import abandoned_when
-from streamproc.processor.view import Counters
+from streamproc.processor.silence import SilenceWatch
+from streamproc.processor.view import Counters, Notices
 from streamproc.settings import ProcessorsConfig
-
-CHECKPOINT_S_MIN = 0.5
-"""Pause between two saves of the checkpoint. What comes after a saved one is read again after
-a crash, so this costs at most half a second of repeated records."""
-
-SaveCheckpoint: TypeAlias = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,16 @@ class Shared:
     threads: Executor  # decoding happens here
     clock: Clock
     roll: Callable[[], float]  # chance, 0 to 1, for back-off
+    account_id: str = "000000000000"
+    pixels_max: int = PIXELS_MAX  # of a picture that is decoded
 
 
 class Pipeline:
-    """Runs once, from a start position until it is told to stop."""
+    """Runs once, from a start position until it is told to stop.
+
+    sampled_at is the media time of the frame sampled last, where this goes on with what an
+    earlier run began: it then samples what that one would have.
+    """
 
     def __init__(
         self,
@@ -55,28 +59,39 @@ class Pipeline:
         position: StartPosition,
         counters: Counters,
         save_checkpoint: SaveCheckpoint,
-        report: Report,
+        notices: Notices,
+        sampled_at: float | None = None,
     ) -> None:
         self._spec = spec
         self._shared = shared
         self._position = position
         self._counters = counters
-        self._save_checkpoint = save_checkpoint
-        self._progress = asyncio.Event()
-        self._tracker = CheckpointTracker(advanced=self._progress.set)
-        self._saved: str | None = None
+        self._notices = notices
+        self._arn = stream_processor_arn(spec.region, shared.account_id, spec.name)
         config, clock = shared.config, shared.clock
+        self._keeper = CheckpointKeeper(
+            save_checkpoint, clock, shared.roll, notices.slot("checkpoint"), sampled_at
+        )
+        self.before_send = self._keeper.before_send
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(config.frames_queued_max)
         policy = RatePolicy.within(config.analysis_fps, config.analysis_fps_min, config.lag_max_s)
-        pace = Pace(policy, config.lag_max_s, has_backlog=position is not StartAt.NOW)
         self._reader = FrameReader(
-            self._frames.put, pace, self._tracker, counters, shared.threads, clock, report
+            self._frames.put,
+            Pace(policy, config.lag_max_s, has_backlog=position is not StartAt.NOW),
+            self._keeper.tracker,
+            counters,
+            shared.threads,
+            clock,
+            notices.slot("pace"),
+            SilenceWatch(config.silence_s, clock, notices.slot("silence")),
+            sampled_at,
+            pixels_max=shared.pixels_max,
         )
 
     def delivered(self, entries: Sequence[Entry]) -> None:
         """The data stream has these; the sink calls it, in order."""
         self._counters.records_delivered_total += len(entries)
-        self._tracker.acknowledged(len(entries))
+        self._keeper.tracker.acknowledged(len(entries))
 
     async def run(
         self,
@@ -93,7 +108,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(self._reader.run(source, self._position))
             analysing = tasks.create_task(self._analyse(sink, faces))
-            keeping = tasks.create_task(self._keep_checkpoint())
+            keeping = tasks.create_task(self._keeper.run())
             await stop.wait()
             reading.cancel()
             await asyncio.wait([reading])
@@ -103,14 +118,17 @@ class Pipeline:
                 await sink.drain()
             analysing.cancel()
             keeping.cancel()
-        await self._save_progress()
+        await self._keeper.finish()
 
     async def _analyse(self, sink: RecordSink, faces: FaceSearch) -> None:
-        analyser, owner = self._shared.world.analyser, "/".join(self._spec.key)
+        shared = self._shared
+        recognition = Recognition(
+            shared.world.analyser, faces, "/".join(self._spec.key), shared.clock, shared.roll,
+            self._notices.slot("analysis"),
+        )  # fmt: skip
         while (frame := await self._frames.get()) is not None:
-            found = await analyser.analyse(frame.image, owner)
-            matched = [(face, await _search(faces, face)) for face in found]
-            record = build_record(self._spec.video_stream_arn, frame, matched)
+            matched = await recognition.of(frame)
+            record = build_record(self._spec.video_stream_arn, self._arn, frame, matched)
             self._count(matched)
             await sink.put(Entry(encode_record(record), self._key()))
 
@@ -128,20 +146,3 @@ class Pipeline:
         while not self._frames.empty():
             self._frames.get_nowait()
         self._frames.put_nowait(None)
-
-    async def _keep_checkpoint(self) -> None:
-        while True:
-            await self._progress.wait()
-            self._progress.clear()
-            await self._save_progress()
-            await self._shared.clock.sleep(CHECKPOINT_S_MIN)
-
-    async def _save_progress(self) -> None:
-        number = self._tracker.position
-        if number is not None and number != self._saved:
-            await self._save_checkpoint(number)
-            self._saved = number
-
-
-async def _search(faces: FaceSearch, face: Face) -> Sequence[Match]:
-    return () if face.embedding is None else await faces.search(face.embedding)

@@ -3,7 +3,7 @@
 Nothing here knows Kinesis, InsightFace or FAISS; nothing in processor/ may either.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
@@ -18,6 +18,10 @@ Report: TypeAlias = Callable[[str], None]
 
 Delivered: TypeAlias = Callable[[Sequence[Entry]], None]
 """Called in order, on the loop, with entries that the data stream has acknowledged."""
+
+BeforeSend: TypeAlias = Callable[[], Awaitable[None]]
+"""Awaited by a sink each time before it sends, and after everything that is acknowledged by then
+was told to Delivered. Returns within seconds, whatever happens."""
 
 
 class MediaSource(Protocol):
@@ -78,7 +82,7 @@ class World(Protocol):
     ) -> AbstractAsyncContextManager[MediaSource]: ...
 
     def sink(
-        self, spec: ProcessorSpec, delivered: Delivered, report: Report
+        self, spec: ProcessorSpec, delivered: Delivered, report: Report, before_send: BeforeSend
     ) -> AbstractAsyncContextManager[RecordSink]: ...
 
     def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]: ...

@@ -6,14 +6,17 @@ jump to live. Knows nothing of faces or records.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from typing import TypeAlias
 
 from streamproc.clock import Clock
 from streamproc.decode.decoder import Picture, VideoDecoder
+from streamproc.decode.picture_size import PIXELS_MAX
 from streamproc.decode.sampling import Sampler
 from streamproc.model.media import (
+    Fragment,
     FragmentEnded,
     FragmentFailed,
     FragmentStarted,
@@ -26,6 +29,7 @@ from streamproc.processor.inbox import Inbox
 from streamproc.processor.pace import Pace
 from streamproc.processor.ports import MediaSource, Report
 from streamproc.processor.scopes import abandoned_when
+from streamproc.processor.silence import SilenceWatch
 from streamproc.processor.view import Counters
 
 log = logging.getLogger(__name__)
@@ -37,7 +41,11 @@ or the last frames of a stream that pauses would wait for the next one."""
 GAP_TOLD_S = 60.0
 """How long a jump to live stays in the StatusMessage."""
 
+_WHOLE_KEPT = 64
+"""How many fragments that came whole are remembered, to know them when they come again."""
+
 Put: TypeAlias = Callable[[Frame], Awaitable[None]]
+_FragmentKey: TypeAlias = tuple[str, float | None, int]
 
 
 class FrameReader:
@@ -52,7 +60,12 @@ class FrameReader:
         threads: Executor,
         clock: Clock,
         report: Report,
+        silence: SilenceWatch,
+        sampled_at: float | None = None,
+        *,
+        pixels_max: int = PIXELS_MAX,
     ) -> None:
+        """sampled_at: media time of the frame that was sampled last, where this is a resume."""
         self._put = put
         self._pace = pace
         self._tracker = tracker
@@ -60,11 +73,15 @@ class FrameReader:
         self._threads = threads
         self._clock = clock
         self._report = report
+        self._silence = silence
+        self._opened: _FragmentKey = ("", None, 0)
+        self._whole: deque[_FragmentKey] = deque(maxlen=_WHOLE_KEPT)
+        self._passing_over = False  # the fragment was delivered whole before
         self._jumped_at: float | None = None
         self._live_from = 0.0  # what came in before this is backlog; 0 where there is none
         # From here on only touched by one decoding step at a time, on whichever thread.
-        self._sampler = Sampler(pace.fps)
-        self._decoder = VideoDecoder()
+        self._sampler = Sampler(pace.fps, sampled_at)
+        self._decoder = VideoDecoder(pixels_max=pixels_max)
         self._pictures: Iterator[Picture] = iter(())
         self._reached = ("", 0.0)  # fragment number and offset of the newest picture
         self._repeating = False  # the fragment was cut and is delivered once more
@@ -73,9 +90,13 @@ class FrameReader:
     async def run(self, source: MediaSource, position: StartPosition) -> None:
         """Read until the source ends, which a live one never does."""
         self._live_from = 0.0 if position is StartAt.NOW else self._clock.now()
-        while not await self._read(source, position):
-            self._jump()
-            position, self._live_from = StartAt.NOW, 0.0
+        watching = asyncio.create_task(self._silence.run())
+        try:
+            while not await self._read(source, position):
+                self._jump()
+                position, self._live_from = StartAt.NOW, 0.0
+        finally:
+            watching.cancel()
 
     async def _read(self, source: MediaSource, position: StartPosition) -> bool:
         """Returns True at the end of the source, False when only live is worth going on."""
@@ -86,21 +107,37 @@ class FrameReader:
                     async with abandoned_when(self._clock.sleep(SILENCE_S)) as silence:
                         event = await self._next(inbox)
                     if silence.expired():
+                        self._live_from = 0.0  # whatever the clocks say, we have caught up
                         await self._decode(None)
                         event = await self._next(inbox)
                 else:
                     event = await self._next(inbox)
-                await self._decode(event)
                 if event is None:
+                    await self._decode(None)
                     return True
+                if not self._came_before(event):
+                    await self._decode(event)
         return False
 
     async def _next(self, inbox: Inbox) -> MediaEvent | None:
         began = self._clock.monotonic()
+        self._silence.listening()
         try:
-            return await inbox.get()
+            event = await inbox.get()
         finally:
             self._pace.waited(self._clock.monotonic() - began)
+        self._silence.heard()
+        return event
+
+    def _came_before(self, event: MediaEvent) -> bool:
+        """Whether this belongs to a fragment that was delivered whole already. A service may
+        repeat some where it goes on after a break; they have their records."""
+        if isinstance(event, FragmentStarted):
+            self._opened = _key(event.fragment)
+            self._passing_over = event.fragment.number != "" and self._opened in self._whole
+        elif isinstance(event, FragmentEnded) and event.complete and not self._passing_over:
+            self._whole.append(self._opened)
+        return self._passing_over and not isinstance(event, FragmentFailed)
 
     async def _decode(self, event: MediaEvent | None) -> None:
         """Sample the pictures that this event brings out; None empties the decoder."""
@@ -113,7 +150,9 @@ class FrameReader:
                 log.warning("fragment %s not delivered: %s", event.number, event.error_code)
         frame = await self._on_thread(lambda: self._first_sampled(event))
         while frame is not None:
-            self._tracker.sampled(frame.fragment.number)
+            # Told before its record can leave, or the checkpoint would lag behind what was sent.
+            self._tracker.decoded(frame.fragment.number)
+            self._tracker.sampled(frame.fragment.number, frame.timestamp)
             self._keep_pace(frame)
             await self._put(frame)
             frame = await self._on_thread(self._next_sampled)
@@ -152,6 +191,8 @@ class FrameReader:
             came_in = server_timestamp + frame.offset_s
             self._counters.lag_s = max(0.0, self._clock.now() - came_in)
             is_backlog = came_in < self._live_from
+            if not is_backlog:
+                self._live_from = 0.0  # for good, though the machine's clock be set back
         # By media time, not by when it came in: a recording pushed at once is no load.
         fps = self._pace.observe(now, frame.timestamp, is_backlog=is_backlog)
         self._sampler.fps = self._counters.fps = fps
@@ -179,3 +220,8 @@ class FrameReader:
                 f"The machine cannot keep up: {self._pace.fps:.1f} frames a second are analysed."
             )
         return " ".join(sentences)
+
+
+def _key(fragment: Fragment) -> _FragmentKey:
+    # Numbers alone do not tell: a stream that is deleted and made anew may count from the start.
+    return fragment.number, fragment.server_timestamp, fragment.timecode_ns

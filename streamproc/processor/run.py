@@ -9,13 +9,21 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from streamproc.aio import backoff_seconds
-from streamproc.errors import PermanentFailure, StreamprocError, TransientFailure
+from streamproc.errors import (
+    OutOfReach,
+    PermanentFailure,
+    StoreUnavailable,
+    StreamprocError,
+    TransientFailure,
+)
 from streamproc.model.position import StartPosition
 from streamproc.model.processor import ProcessorSpec
-from streamproc.processor.pipeline import Pipeline, SaveCheckpoint, Shared
+from streamproc.processor.keeper import SaveCheckpoint
+from streamproc.processor.pipeline import Pipeline, Shared
 from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink
 from streamproc.processor.scopes import abandoned_when
 from streamproc.processor.view import Counters, Notices
@@ -23,6 +31,20 @@ from streamproc.processor.view import Counters, Notices
 log = logging.getLogger(__name__)
 
 _Parts: TypeAlias = tuple[MediaSource, RecordSink, FaceSearch]
+_HEALS = (TransientFailure, StoreUnavailable, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a run begins: at a caller's Start, or where an earlier run was interrupted.
+
+    timeout_s: it must have opened by then; None tries until it opens or is stopped, and counts
+    what is out of reach as trouble that may heal: it was there when the run was interrupted.
+    """
+
+    position: StartPosition
+    timeout_s: float | None
+    sampled_at: float | None = None
 
 
 class Run:
@@ -45,16 +67,14 @@ class Run:
 
     async def run(
         self,
-        position: StartPosition,
+        beginning: Beginning,
         opened: Callable[[], Awaitable[None]],
-        open_timeout_s: float | None,
     ) -> None:
         """Return once stopped. opened is awaited when everything is open, before reading.
 
-        With open_timeout_s None it is tried until it opens or is stopped. Raises
-        PermanentFailure or an ExceptionGroup.
+        Raises PermanentFailure or an ExceptionGroup.
         """
-        work = asyncio.create_task(self._work(position, opened, open_timeout_s))
+        work = asyncio.create_task(self._work(beginning, opened))
         overdue = asyncio.create_task(self._overdue())
         try:
             await asyncio.wait([work, overdue], return_when=asyncio.FIRST_COMPLETED)
@@ -71,24 +91,25 @@ class Run:
 
     async def _work(
         self,
-        position: StartPosition,
+        beginning: Beginning,
         opened: Callable[[], Awaitable[None]],
-        open_timeout_s: float | None,
     ) -> None:
         pipeline = Pipeline(
             self._spec,
             self._shared,
-            position,
+            beginning.position,
             self.counters,
             self._save_checkpoint,
-            self.notices.slot("pace"),
+            self.notices,
+            beginning.sampled_at,
         )
         async with AsyncExitStack() as stack:
             async with abandoned_when(self._stop.wait()):
-                source, sink, faces = await self._open(stack, pipeline, open_timeout_s)
+                source, sink, faces = await self._open(stack, pipeline, beginning.timeout_s)
             if self._stop.is_set():
                 return
-            await opened()
+            async with abandoned_when(self._stop.wait()):
+                await opened()
             await pipeline.run(source, sink, faces, self._stop)
 
     async def _overdue(self) -> None:
@@ -112,20 +133,22 @@ class Run:
     ) -> _Parts:
         """Open everything, trying again what may heal by itself."""
         if timeout_s is None:
-            return await self._open_patiently(stack, pipeline)
+            return await self._open_patiently(stack, pipeline, (*_HEALS, OutOfReach))
         async with abandoned_when(self._shared.clock.sleep(timeout_s)) as patience:
-            parts = await self._open_patiently(stack, pipeline)
+            parts = await self._open_patiently(stack, pipeline, _HEALS)
         if patience.expired():
             trouble = self._trouble or "the streams did not answer"
             raise PermanentFailure(f"Not started within {timeout_s:g} s: {trouble}")
         return parts
 
-    async def _open_patiently(self, stack: AsyncExitStack, pipeline: Pipeline) -> _Parts:
+    async def _open_patiently(
+        self, stack: AsyncExitStack, pipeline: Pipeline, heals: tuple[type[Exception], ...]
+    ) -> _Parts:
         report = self.notices.slot("opening")
         for attempt in itertools.count():
             try:
                 parts = await self._open_once(stack, pipeline)
-            except (TransientFailure, OSError) as error:
+            except heals as error:
                 self._trouble = str(error) or type(error).__name__
                 report(f"Not running yet, trying again: {self._trouble}")
             else:
@@ -142,7 +165,9 @@ class Run:
                 world.source(spec, notices.slot("video stream"))
             )
             sink = await attempt.enter_async_context(
-                world.sink(spec, pipeline.delivered, notices.slot("data stream"))
+                world.sink(
+                    spec, pipeline.delivered, notices.slot("data stream"), pipeline.before_send
+                )
             )
             faces = await attempt.enter_async_context(world.faces(spec))
             await stack.enter_async_context(attempt.pop_all())

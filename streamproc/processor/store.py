@@ -6,7 +6,7 @@ state table and the supervisor decide what is written.
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from sqlalchemy import (
     JSON,
@@ -22,15 +22,17 @@ from sqlalchemy import (
     update,
 )
 
-from streamproc.db import Database
+from streamproc.db import Database, Revisions
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt, StartPosition
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
+from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.state import ProcessorState
 
-_metadata = MetaData()
+REVISIONS: Final = Revisions(Path(__file__).parent / "revisions")
+metadata = MetaData()
 _processors = Table(
     "processors",
-    _metadata,
+    metadata,
     Column("region", String(32), primary_key=True),
     Column("name", String(128), primary_key=True),
     Column("spec", JSON, nullable=False),
@@ -42,6 +44,7 @@ _processors = Table(
     Column("start_at", String(16), nullable=False),
     Column("started_at", Float, nullable=False),
     Column("checkpoint", String(128)),
+    Column("sampled_at", Float),
 )
 
 
@@ -58,6 +61,7 @@ class Row:
     start_at: StartAt = StartAt.NOW  # where its last Start began
     started_at: float = 0.0  # when that was
     checkpoint: str | None = None  # number of the last fragment that is done with
+    sampled_at: float | None = None  # media time of the frame sampled last up to its end
 
     @property
     def key(self) -> ProcessorKey:
@@ -82,7 +86,7 @@ class ProcessorStore:
     @classmethod
     async def open(cls, path: Path) -> Self:
         """Raises StoreDamaged if the file cannot be read."""
-        return cls(await Database.open_file(path, _metadata))
+        return cls(await Database.open_file(path, metadata, REVISIONS))
 
     async def aclose(self) -> None:
         await self._database.close()
@@ -105,12 +109,16 @@ class ProcessorStore:
 
     async def save_start(self, row: Row) -> None:
         """Write where the processor stands and where it begins anew."""
-        begin = ("start_at", "started_at", "checkpoint")
+        begin = ("start_at", "started_at", "checkpoint", "sampled_at")
         await self._update(row, ("state", "desired", "message", "updated_at", *begin))
 
-    async def save_checkpoint(self, key: ProcessorKey, number: str) -> None:
+    async def save_checkpoint(self, key: ProcessorKey, checkpoint: Checkpoint) -> None:
         async with self._database.write() as connection:
-            await connection.execute(update(_processors).where(*_is(key)).values(checkpoint=number))
+            await connection.execute(
+                update(_processors)
+                .where(*_is(key))
+                .values(checkpoint=checkpoint.number, sampled_at=checkpoint.sampled_at)
+            )
 
     async def delete(self, row: Row) -> None:
         async with self._database.write() as connection:
@@ -143,6 +151,7 @@ def _values(row: Row) -> dict[str, Any]:
         "start_at": row.start_at.value,
         "started_at": row.started_at,
         "checkpoint": row.checkpoint,
+        "sampled_at": row.sampled_at,
     }
 
 
@@ -157,4 +166,5 @@ def _row(values: Any) -> Row:
         start_at=StartAt(values["start_at"]),
         started_at=values["started_at"],
         checkpoint=values["checkpoint"],
+        sampled_at=values["sampled_at"],
     )

@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from streamproc.clock import Clock
-from streamproc.errors import StreamprocError
-from streamproc.model.position import StartAt, StartPosition
+from streamproc.errors import StoreDamaged, StoreUnavailable, StreamprocError
+from streamproc.model.position import FromServerTime, StartAt
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
+from streamproc.processor.checkpoint import Checkpoint
+from streamproc.processor.insist import insist
 from streamproc.processor.pipeline import Shared
 from streamproc.processor.ports import World
-from streamproc.processor.run import Run, cause_of, in_words
+from streamproc.processor.run import Beginning, Run, cause_of, in_words
 from streamproc.processor.state import (
     TRANSITIONS,
     Event,
@@ -35,7 +35,7 @@ from streamproc.processor.state import (
 )
 from streamproc.processor.store import ProcessorStore, Row
 from streamproc.processor.view import Counters, ProcessorView
-from streamproc.settings import ProcessorsConfig, SinkConfig
+from streamproc.settings import MediaConfig, ProcessorsConfig, SinkConfig
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,9 @@ class _Processor:
         return ProcessorView(row.spec, row.state, message, row.created_at, row.updated_at, counters)
 
 
+_MEDIA = MediaConfig()
+
+
 class Supervisor:
     """Open it and resume_all(); drain() it before what the processors use is closed, and
     aclose() it once nobody calls any more."""
@@ -83,7 +86,7 @@ class Supervisor:
         self._processors = {row.key: _Processor(row) for row in rows}
         self._creating = asyncio.Lock()
         self._unfinished: set[asyncio.Task[Any]] = set()
-        self._closing = False
+        self._closing = asyncio.Event()
 
     @classmethod
     async def open(
@@ -94,18 +97,27 @@ class Supervisor:
         sink_config: SinkConfig,
         clock: Clock,
         roll: Callable[[], float] = random.random,
+        account_id: str = "000000000000",
+        *,
+        media: MediaConfig = _MEDIA,
     ) -> Self:
-        """Read what is on disk; nothing runs yet. Raises StoreDamaged."""
+        """Read what is on disk; nothing runs yet. Raises StoreDamaged.
+
+        account_id is that of the processors' ARNs, by which their records are named.
+        """
         store = await ProcessorStore.open(path)
         rows = [await _at_rest(store, row) for row in await store.load()]
         threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
-        shared = Shared(world, config, sink_config.partition_key, threads, clock, roll)
+        shared = Shared(
+            world, config, sink_config.partition_key, threads, clock, roll, account_id,
+            media.picture_pixels_max,
+        )  # fmt: skip
         return cls(store, rows, shared, threads)
 
     async def drain(self) -> None:
         """Bring to rest what runs. On disk it still runs: the next daemon goes on with it, and
         starts what is started from here on."""
-        self._closing = True
+        self._closing.set()
         tasks = []
         for processor in self._processors.values():
             if processor.run is not None and processor.task is not None:
@@ -125,9 +137,10 @@ class Supervisor:
         for processor in list(self._processors.values()):
             row = processor.row
             if row.desired is ProcessorState.RUNNING and row.state is ProcessorState.STOPPED:
-                spawn = partial(self._spawn, processor, row.resume_position, None)
-                with suppress(IllegalTransition, UnknownProcessor):  # a caller was faster
-                    await self._apply(processor, Event.START, then=spawn)
+                try:
+                    await self._resume(processor)
+                except StoreUnavailable:
+                    self._in_background(self._resume_later(processor))
 
     async def create(self, spec: ProcessorSpec) -> None:
         """Raises ProcessorExists, ProcessorLimit."""
@@ -147,7 +160,8 @@ class Supervisor:
         """Return with STARTING on disk. Raises UnknownProcessor, IllegalTransition."""
         processor = self._find(key)
         start_at = StartAt(self._shared.config.start_at)
-        spawn = partial(self._spawn, processor, start_at, self._shared.config.start_timeout_s)
+        beginning = Beginning(start_at, self._shared.config.start_timeout_s)
+        spawn = partial(self._spawn, processor, beginning)
         await self._finish(
             self._apply(
                 processor,
@@ -158,6 +172,7 @@ class Supervisor:
                 start_at=start_at,
                 started_at=self._shared.clock.now(),
                 checkpoint=None,
+                sampled_at=None,
             )
         )
 
@@ -224,29 +239,43 @@ class Supervisor:
                 then()
             _log(row)
 
-    def _spawn(
-        self, processor: _Processor, position: StartPosition, open_timeout_s: float | None
-    ) -> None:
-        if self._closing:
+    async def _resume(self, processor: _Processor) -> None:
+        row = processor.row
+        position = row.resume_position
+        if isinstance(position, FromServerTime):
+            # A clock that was set back since must not make us wait for it to come there again.
+            position = FromServerTime(min(position.timestamp, self._now()))
+        beginning = Beginning(position, None, row.sampled_at)
+        with suppress(IllegalTransition, UnknownProcessor):  # a caller was faster
+            spawn = partial(self._spawn, processor, beginning)
+            await self._apply(processor, Event.START, then=spawn)
+
+    async def _resume_later(self, processor: _Processor) -> None:
+        try:
+            await self._persistently(processor, self._resume)
+        except StoreDamaged as error:
+            log.error("processor %s is not resumed: %s", processor.row.spec.name, error)
+            processor.row = replace(processor.row, message=str(error))
+
+    def _spawn(self, processor: _Processor, beginning: Beginning) -> None:
+        if self._closing.is_set():
             return  # the next daemon starts it
         save = partial(self._save_checkpoint, processor.row.key)
         processor.run = run = Run(processor.row.spec, self._shared, save)
         processor.task = asyncio.create_task(
-            self._supervise(processor, run, position, open_timeout_s),
+            self._supervise(processor, run, beginning),
             name=f"processor {processor.row.spec.name}",
         )
 
-    async def _supervise(
-        self, processor: _Processor, run: Run, position: StartPosition, open_timeout_s: float | None
-    ) -> None:
+    async def _supervise(self, processor: _Processor, run: Run, beginning: Beginning) -> None:
         """Own one processor from STARTING to rest."""
 
-        async def opened() -> None:
+        async def started(processor: _Processor) -> None:
             with suppress(IllegalTransition):  # a Stop came first; the run sees it next
-                await self._apply(processor, Event.STARTED)
+                await self._finish(self._apply(processor, Event.STARTED))
 
         try:
-            await run.run(position, opened, open_timeout_s)
+            await run.run(beginning, partial(self._persistently, processor, started))
         except Exception as error:  # the one broad except in the code base
             cause = cause_of(error)
             event, message = Event.FAILED, in_words(cause)
@@ -262,16 +291,42 @@ class Supervisor:
             return  # nobody stopped it: the daemon ends, and the next one resumes it
         assert processor.run is not None
         processor.run.notices.clear()
-        try:
-            await self._apply(processor, event, message=message)
-        except SQLAlchemyError:
-            # No caller waits for the disk here, and what was written last leads to a restart.
-            log.exception("processor %s: its state is not saved", processor.row.spec.name)
-            state = next_state(processor.row.state, event)
-            processor.row = replace(processor.row, state=state, message=message)
 
-    async def _save_checkpoint(self, key: ProcessorKey, number: str) -> None:
-        await self._finish(self._store.save_checkpoint(key, number))
+        async def at_rest(processor: _Processor) -> None:
+            await self._apply(processor, event, message=message)
+
+        try:
+            await self._persistently(processor, at_rest, message)
+        except StoreDamaged as error:
+            log.error("processor %s: its state is not saved: %s", processor.row.spec.name, error)
+            state = next_state(processor.row.state, event)
+            processor.row = replace(processor.row, state=state, message=message or str(error))
+
+    async def _persistently(
+        self,
+        processor: _Processor,
+        change: Callable[[_Processor], Awaitable[None]],
+        message: str = "",
+    ) -> None:
+        """Make a change that no caller waits for, however long the disk is full."""
+        run = processor.run
+        await insist(
+            partial(change, processor),
+            name=processor.row.spec.name,
+            report=run.notices.slot("state") if run is not None else _unheard,
+            clock=self._shared.clock,
+            roll=self._shared.roll,
+            closing=self._closing,
+            message=message,
+        )
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+
+    async def _save_checkpoint(self, key: ProcessorKey, checkpoint: Checkpoint) -> None:
+        await self._finish(self._store.save_checkpoint(key, checkpoint))
 
     async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish the work even if its caller hangs up: no change is left half done."""
@@ -297,5 +352,10 @@ async def _at_rest(store: ProcessorStore, row: Row) -> Row:
     if Event.INTERRUPTED not in TRANSITIONS[row.state]:
         return row
     row = replace(row, state=next_state(row.state, Event.INTERRUPTED))
-    await store.save_state(row)
+    with suppress(StoreUnavailable):  # what is on disk comes to the same at the next start
+        await store.save_state(row)
     return row
+
+
+def _unheard(_: str) -> None:
+    """The report of a processor that has no run yet."""

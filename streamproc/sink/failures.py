@@ -1,7 +1,9 @@
 """Which answers of Kinesis Data a retry can heal, and what to tell a person. Pure.
 
 The default is to try again: nothing is lost by it, and the person reads why. Permanent is
-only what stays wrong until somebody changes something.
+only what stays wrong until somebody changes something. A stream that is missing and access
+that is denied are OutOfReach: wrong for good where they were never right, and to be waited
+out where records have gone before (a stream is made anew, credentials are rotated).
 """
 
 from botocore.exceptions import (
@@ -16,7 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from streamproc.errors import PermanentFailure
+from streamproc.errors import OutOfReach, PermanentFailure
 
 # What put_records may raise that belongs to the network or the service, not to our code.
 SERVICE_TROUBLE = (
@@ -54,7 +56,7 @@ _REFUSED = {
 }
 
 
-class StreamMissing(PermanentFailure):
+class StreamMissing(OutOfReach):
     """The data stream does not exist."""
 
 
@@ -64,14 +66,14 @@ def permanent_failure(error: Exception, stream: str, account: str) -> PermanentF
     The messages for a missing stream and for denied access are Rekognition's own.
     """
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return PermanentFailure(f"Access denied to Kinesis Data: {error}")
+        return OutOfReach(f"Access denied to Kinesis Data: {error}")
     if not isinstance(error, ClientError):
         return None
     code, message = _code_and_message(error)
     if code in _NOT_FOUND:
         return StreamMissing(f"Stream {stream} under account {account} not found")
     if code in _DENIED:
-        return PermanentFailure("Access denied to Kinesis Data")
+        return OutOfReach("Access denied to Kinesis Data")
     if code in _REFUSED:
         return PermanentFailure(
             f"Kinesis Data refused records for stream {stream}: {message} ({code})"

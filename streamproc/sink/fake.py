@@ -100,6 +100,10 @@ class FakeKinesis:
         ]
         return {"FailedRecordCount": len(refused), "Records": results}
 
+    async def describe_stream_summary(self, *, StreamARN: str) -> dict[str, Any]:  # noqa: ARG002
+        """The stream is there."""
+        return {}
+
     def _store(self, request: Sequence[tuple[str, bytes]], refused: frozenset[int]) -> None:
         kept = [record for place, record in enumerate(request) if place not in refused]
         self.stored.extend(reversed(kept))

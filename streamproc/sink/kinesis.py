@@ -11,7 +11,7 @@ Knows PutRecords; knows nothing of what the records mean.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock, SystemClock
-from streamproc.errors import PermanentFailure
+from streamproc.errors import OutOfReach, PermanentFailure
 from streamproc.model.arn import Arn
 from streamproc.model.record import Entry
 from streamproc.settings import SinkConfig
@@ -43,7 +43,7 @@ class KinesisSink:
 
     delivered is called, on the loop, with records that are stored, in the order they were put;
     report with what is wrong, in a person's words, while sending is tried again, and with ""
-    when it is well.
+    when it is well; before_send is awaited before each request, and what it raises is a failure.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class KinesisSink:
         report: Callable[[str], None],
         clock: Clock | None = None,
         roll: Callable[[], float] = random.random,
+        before_send: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
         self._stream_arn = stream_arn
@@ -64,6 +65,8 @@ class KinesisSink:
         self._report = report
         self._clock = clock or SystemClock()
         self._roll = roll
+        self._before_send = before_send
+        self._is_known = False  # the stream has been there since we opened
         self._accumulator = Accumulator(_policy(config))
         self._put_total = 0
         self._delivered_total = 0
@@ -86,6 +89,8 @@ class KinesisSink:
             refused = isinstance(error, ClientError) and not isinstance(failure, StreamMissing)
             if failure is not None and not refused:
                 raise failure from error
+        else:
+            self._is_known = True
 
     @property
     def queued(self) -> int:
@@ -157,13 +162,18 @@ class KinesisSink:
     async def _send_until_whole(self) -> None:
         """Send batches until one is stored completely."""
         attempt = 0
-        while trouble := await self._send(self._accumulator.batch()):
+        while True:
+            if self._before_send is not None:
+                await self._before_send()
+            began = self._clock.monotonic()
+            trouble = await self._send(self._accumulator.batch())
+            if not trouble:
+                return self._tell("")
             self._tell(f"Kinesis Data stream {self._arn.name}: {trouble}; trying again")
-            await self._clock.sleep(
-                backoff_seconds(attempt, cap_s=self._config.backoff_s_max, roll=self._roll)
-            )
+            pause_s = backoff_seconds(attempt, cap_s=self._config.backoff_s_max, roll=self._roll)
+            # From begin to begin: a request that hung has waited long enough already.
+            await self._clock.sleep(max(0.0, pause_s - (self._clock.monotonic() - began)))
             attempt += 1
-        self._tell("")
 
     async def _send(self, batch: list[Item]) -> str:
         """Send one batch; return what went wrong, or "". Raises what no retry heals."""
@@ -171,12 +181,17 @@ class KinesisSink:
             {"Data": item.entry.data, "PartitionKey": item.entry.partition_key} for item in batch
         ]
         try:
-            answer = await self._client.put_records(StreamARN=self._stream_arn, Records=records)
+            async with asyncio.timeout(self._config.timeout_s):
+                answer = await self._client.put_records(StreamARN=self._stream_arn, Records=records)
+        except TimeoutError:
+            return f"no answer within sink.timeout_s = {self._config.timeout_s:g} s"
         except SERVICE_TROUBLE as error:
             failure = permanent_failure(error, self._arn.name, self._arn.account)
-            if failure is not None:
+            if failure is None:
+                return describe(error)
+            if not self._may_come_back(failure):
                 raise failure from error
-            return describe(error)
+            return str(failure)
         told = answer.get("Records", [])
         if len(told) != len(batch):  # clients read a proxy's page as an answer without members
             return (
@@ -195,6 +210,8 @@ class KinesisSink:
         )
 
     async def _acknowledge(self, items: list[Item]) -> None:
+        if items:
+            self._is_known = True
         entries = self._accumulator.acknowledge(items)
         if not entries:
             return
@@ -202,6 +219,12 @@ class KinesisSink:
         async with self._changed:
             self._delivered_total += len(entries)
             self._changed.notify_all()
+
+    def _may_come_back(self, failure: PermanentFailure) -> bool:
+        """Whether a retry may mend what counts as permanent where nothing ever worked."""
+        if isinstance(failure, StreamMissing):
+            return self._is_known
+        return isinstance(failure, OutOfReach) and self._delivered_total > 0
 
     def _tell(self, text: str) -> None:
         if text != self._reported:

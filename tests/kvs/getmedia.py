@@ -1,6 +1,7 @@
 """A GetMedia service on a real socket that ends its sessions the way a test asks for."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ START_S = 1_700_000_000
 TRACK = Track(1, TrackKind.VIDEO, "V_MPEG4/ISO/AVC", b"\x01avcC", 160, 120)
 PREFIX = "AWS_KINESISVIDEO_"
 
-End = Literal["close", "abort", "hang"]
+End = Literal["close", "abort", "hang", "trickle"]
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,11 @@ class KinesisVideo:
             await response.write(body)
             if end == "abort" and request.transport is not None:
                 request.transport.abort()
-            while end == "hang":
+            while end in {"hang", "trickle"}:
                 await asyncio.sleep(0.01)
+                if end == "trickle":
+                    with contextlib.suppress(ConnectionError):
+                        await response.write(b"\x00")
                 if request.transport is None or request.transport.is_closing():
                     break
         finally:

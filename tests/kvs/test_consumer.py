@@ -13,6 +13,7 @@ from aiobotocore.session import AioSession
 from streamproc.aws import AwsClients
 from streamproc.clock import SystemClock
 from streamproc.errors import PermanentFailure
+from streamproc.kvs import consumer
 from streamproc.kvs.consumer import KinesisVideoSource, open_source
 from streamproc.mkv.fragments import FragmentParser
 from streamproc.model.media import (
@@ -85,11 +86,15 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(service: KinesisVideo, read_timeout_s: float = 60) -> AsyncIterator[Reading]:
+async def reading(
+    service: KinesisVideo, read_timeout_s: float = 60, stall_s: float = 60
+) -> AsyncIterator[Reading]:
     reports: list[str] = []
     clock = Patience()
     access = clients(service.url, read_timeout_s=read_timeout_s)
-    async with open_source(access, SPEC, reports.append, clock, roll=lambda: 1.0) as source:
+    async with open_source(
+        access, SPEC, reports.append, clock, roll=lambda: 1.0, stall_s=stall_s
+    ) as source:
         yield Reading(source, clock, reports)
 
 
@@ -262,8 +267,8 @@ class TestWhatNoRetryHeals:
                 async with reading(service):
                     pass
 
-    async def test_shows_later_too(self) -> None:
-        gone = KinesisVideo(DOCUMENTS, [Session(stop_at=SIZE), self.NOT_FOUND])
+    async def test_shows_at_the_first_reading_too(self) -> None:
+        gone = KinesisVideo(DOCUMENTS, [self.NOT_FOUND])
         async with online(gone) as service, reading(service) as reader:
             with pytest.raises(PermanentFailure, match="Stream lobby doesn't exist"):
                 await reader.all_complete()
@@ -296,6 +301,35 @@ class TestWhatNoRetryHeals:
         service = KinesisVideo(DOCUMENTS, [Session(body=body)])
         async with online(service), reading(service) as reader:
             with pytest.raises(PermanentFailure, match=r"KMS_KEY_DISABLED \(4501\)"):
+                await reader.all_complete()
+
+    async def test_does_not_include_what_media_has_come_from(self) -> None:
+        """An answer was wrong for a moment; rights and keys are taken, and given back."""
+        troubles: list[Session | Refusal] = [
+            self.NOT_FOUND,
+            Refusal(403, "AccessDeniedException"),
+            Session(body=error_document(4501, "KMS_KEY_DISABLED", ALL[1])),
+        ]
+        for trouble in troubles:
+            service = KinesisVideo(DOCUMENTS, [Session(stop_at=SIZE), *[trouble] * 12])
+            async with online(service), reading(service) as reader:
+                assert completed(await reader.all_complete()) == ALL  # none is left behind
+            assert any("trying again" in report for report in reader.reports)
+            assert reader.reports[-1] == ""
+
+    async def test_includes_a_stream_that_stays_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Made anew it would have another ARN."""
+        monkeypatch.setattr(consumer, "MISSING_S", 0.0)
+        service = KinesisVideo(DOCUMENTS, [Session(stop_at=SIZE), self.NOT_FOUND])
+        async with online(service), reading(service) as reader:
+            with pytest.raises(PermanentFailure, match="Stream lobby doesn't exist"):
+                await reader.all_complete()
+
+    @pytest.mark.parametrize("error_id", [4500, 4501, 4502, 4504, 4505, 4506])
+    async def test_includes_each_key_error_of_the_first_session(self, error_id: int) -> None:
+        service = KinesisVideo([], [Session(body=error_document(error_id, "KMS", ALL[0]))])
+        async with online(service), reading(service) as reader:
+            with pytest.raises(PermanentFailure, match=rf"KMS \({error_id}\)"):
                 await reader.all_complete()
 
     async def test_does_not_include_credentials_that_ran_out(self) -> None:
@@ -342,6 +376,81 @@ async def test_passing_trouble_is_told_and_waited_out(refusal: Refusal) -> None:
     assert well == ""
     assert reader.clock.slept == pytest.approx([0.2, 0.4, 0.1])
     assert service.endpoint_calls == 3  # the endpoint is asked for again after a failure
+
+
+@pytest.mark.parametrize(
+    ("error_id", "times", "is_left_behind"),
+    [
+        (3002, 1, True),  # never stored
+        (4000, 1, True),  # not kept any more
+        (9999, 1, True),  # whatever it means
+        (5000, 3, False),  # trouble inside the service
+        (5000, 8, True),  # trouble with this one fragment
+        (4503, 30, False),  # the key's service does not answer
+    ],
+)
+async def test_each_error_of_a_fragment_is_asked_about_as_often_as_it_is_worth(
+    error_id: int, times: int, is_left_behind: bool
+) -> None:
+    failing = Session(body=error_document(error_id, "WHY", ALL[1]))
+    service = KinesisVideo(DOCUMENTS, [Session(stop_at=SIZE), *[failing] * times])
+    async with online(service), reading(service) as reader:
+        events = await reader.all_complete()
+    assert completed(events) == [ALL[0], *([] if is_left_behind else ALL[1:2]), *ALL[2:]]
+    assert any(f"WHY ({error_id})" in told or "(WHY)" in told for told in reader.reports)
+    assert reader.reports[-1] == ""
+
+
+class TestBytesThatMakeNoPacket:
+    """A block that claims more bytes than ever come, though some always do."""
+
+    HEAD = DOCUMENTS[1].data[: DOCUMENTS[1].data.index(b"2.0") - 6]
+    ENDLESS = HEAD + b"\xa3\x01\x00\x00\x00\x00\x7f\xff\xff\x81\x00\x00\x80"
+
+    async def test_do_not_hold_the_stream(self) -> None:
+        trickle = Session(body=DOCUMENTS[0].data + self.ENDLESS, end="trickle")
+        service = KinesisVideo(DOCUMENTS, [trickle])
+        async with online(service), reading(service, stall_s=0.3) as reader:
+            events = await reader.all_complete()
+        assert completed(events) == ALL
+        assert "bytes that make no packet" in reader.reports[0]
+        assert "reading it again" in reader.reports[0]
+
+    async def test_cost_their_fragment_if_they_come_again(self) -> None:
+        first = Session(body=DOCUMENTS[0].data + self.ENDLESS, end="trickle")
+        again = Session(body=self.ENDLESS, end="trickle")
+        service = KinesisVideo(DOCUMENTS, [first, again])
+        async with online(service), reading(service, stall_s=0.3) as reader:
+            events = await reader.all_complete()
+        assert completed(events) == [ALL[0], *ALL[2:]]
+        assert "skipping it" in reader.reports[-2]
+
+    async def test_count_no_time_in_which_nobody_reads(self) -> None:
+        service = KinesisVideo(DOCUMENTS)
+        async with online(service), reading(service, stall_s=0.05) as reader:
+            seen = []
+            async with asyncio.timeout(60), aclosing(reader.source.events(StartAt.EARLIEST)) as it:
+                async for event in it:
+                    seen.append(event)
+                    await asyncio.sleep(0.06 if len(seen) < 5 else 0)
+                    if completed(seen) == ALL:
+                        break
+        assert reader.reports == []
+
+
+async def test_a_consumer_that_answers_slowly_holds_the_service_back_and_misses_nothing() -> None:
+    """Longer than the service is patient with: it ends the session, and reading goes on."""
+    large = [document(sequence, packets=60) for sequence in range(1, 5)]
+    service = KinesisVideo(large, [Session(stop_at=len(large[0].data) + 900, end="abort")])
+    async with online(service), reading(service) as reader:
+        seen = []
+        async with asyncio.timeout(60), aclosing(reader.source.events(StartAt.EARLIEST)) as it:
+            async for event in it:
+                seen.append(event)
+                await asyncio.sleep(0.3 if len(seen) == 10 else 0)
+                if completed(seen) == ALL:
+                    break
+    assert whole_fragments(seen) == payloads_of(large)
 
 
 @pytest.mark.parametrize("answer", [{}, {"DataEndpoint": "over there"}, {"DataEndpoint": 5}])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamproc.processor.checkpoint import CheckpointTracker
+from streamproc.processor.checkpoint import Checkpoint, CheckpointTracker
 
 
 @pytest.fixture
@@ -16,14 +16,14 @@ def tracker(advances: list[None]) -> CheckpointTracker:
 
 
 def play(tracker: CheckpointTracker, script: str) -> str | None:
-    """s1 a fragment starts, f1 a frame of it is sampled, d1 one is decoded, c1 it is complete,
-    a an acknowledgement, e the decoder is emptied."""
-    for step in script.split():
+    """The number reached. s1 a fragment starts, f1 a frame of it is sampled, d1 one is decoded,
+    c1 it is complete, a an acknowledgement, e the decoder is emptied."""
+    for at, step in enumerate(script.split()):
         match step[0]:
             case "s":
                 tracker.started(step[1:])
             case "f":
-                tracker.sampled(step[1:])
+                tracker.sampled(step[1:], timestamp=float(at))
             case "d":
                 tracker.decoded(step[1:])
             case "c":
@@ -32,7 +32,7 @@ def play(tracker: CheckpointTracker, script: str) -> str | None:
                 tracker.acknowledged(1)
             case "e":
                 tracker.drained()
-    return tracker.position
+    return tracker.position.number if tracker.position is not None else None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_it_tells_of_each_advance_once(tracker: CheckpointTracker, advances: lis
     play(tracker, "s1 f1 c1 s2 d2 c2 e")
     assert advances == []
     play(tracker, "a")
-    assert tracker.position == "2"
+    assert tracker.position == Checkpoint("2", sampled_at=1.0)
     play(tracker, "s3 f3")
     assert len(advances) == 1
 

@@ -148,3 +148,14 @@ def test_media_that_comes_in_bursts_does_not_look_like_load() -> None:
             pace.observe(fragment * 2 + 1.0 + frame * 0.1, fragment * 2 + frame * 0.2)
     assert pace.fps == 5.0
     assert pace.behind_s < 0.2
+
+
+def test_after_a_jump_to_live_the_rate_rises_only_after_a_calm() -> None:
+    simulation = Simulation(Pace(POLICY, 5.0), work_s=1.5)
+    simulation.watch(600)
+    assert simulation.pace.is_lost
+    simulation.pace.jumped()
+    reduced, now = simulation.pace.fps, simulation.now
+    rates = [simulation.pace.observe(now + calm_s, now + calm_s) for calm_s in (0.0, 9.9, 10.0)]
+    assert rates[:2] == [reduced, reduced]
+    assert rates[2] > reduced

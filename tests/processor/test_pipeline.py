@@ -28,9 +28,10 @@ from streamproc.model.media import (
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor import reader
+from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.fake import ScriptedWorld
 from streamproc.processor.pipeline import Pipeline, Shared
-from streamproc.processor.view import Counters
+from streamproc.processor.view import Counters, Notices
 from streamproc.settings import ProcessorsConfig
 
 Camera: TypeAlias = Callable[..., list[list[MediaEvent]]]
@@ -49,7 +50,7 @@ class Bench:
     world: ScriptedWorld
     counters: Counters
     checkpoints: list[str] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
+    notices: Notices = field(default_factory=Notices)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -87,11 +88,11 @@ def running(spec: ProcessorSpec, threads: ThreadPoolExecutor) -> Callable[..., A
         shared = Shared(world, config, partition_key, threads, SystemClock(), lambda: 1.0)
         bench = Bench(world, Counters())
 
-        async def save(number: str) -> None:
-            bench.checkpoints.append(number)
+        async def save(checkpoint: Checkpoint) -> None:
+            bench.checkpoints.append(checkpoint.number)
 
-        pipeline = Pipeline(spec, shared, position, bench.counters, save, bench.reports.append)
-        async with world.sink(spec, pipeline.delivered, print) as sink:
+        pipeline = Pipeline(spec, shared, position, bench.counters, save, bench.notices)
+        async with world.sink(spec, pipeline.delivered, print, pipeline.before_send) as sink:
             bench.task = asyncio.create_task(pipeline.run(world.stream, sink, world, bench.stop))
             try:
                 yield bench
@@ -352,7 +353,7 @@ async def test_hopelessly_behind_it_jumps_to_live_and_says_so(
         await bench.film(*camera(5))
         await until(lambda: bench.counters.gaps_total == 1)
         await until(lambda: world.stream.positions == [StartAt.NOW, StartAt.NOW])
-        assert "Video was skipped" in bench.reports[-1]
+        assert "Video was skipped" in bench.notices.text
         assert bench.counters.gap_s_total > 0.3
         relieved.set()
         await bench.film(*camera(1, first=9, start=1_700_000_060.0))
@@ -401,3 +402,121 @@ async def test_cancelling_leaves_nothing_behind(
             await bench.task
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+# --- a source that misbehaves --------------------------------------------------------------
+
+
+async def test_silence_is_told_while_running_and_taken_back(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    async with running(silence_s=0.05) as bench:
+        await until(lambda: "No video has come for" in bench.notices.text)
+        await bench.film(*camera(1))
+        await bench.records(5)
+        await until(lambda: "No video has come for" in bench.notices.text)
+
+
+async def test_fragments_that_come_again_are_recorded_once(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    one, two, three = camera(3)
+    async with running() as bench:
+        await bench.film(one, two, one, two, two, three)
+        await until(lambda: ("3", 800) in offsets(bench.world.data.records))
+        await bench.finish()
+    assert offsets(bench.world.data.records) == [
+        (n, ms) for n in ("1", "2", "3") for ms in EVERY_200_MS
+    ]
+    assert bench.checkpoints[-1] == "2"
+
+
+async def test_the_same_number_on_other_media_is_another_fragment(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    """As when a stream was deleted and made anew."""
+    async with running() as bench:
+        await bench.film(*camera(2), *camera(2, start=1_700_000_100.0))
+        records = await bench.records(20)
+    assert offsets(records) == [(n, ms) for n in ("1", "2") for ms in EVERY_200_MS] * 2
+
+
+async def test_fragments_that_are_missing_are_passed(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    one, _, three = camera(3)
+    async with running() as bench:
+        await bench.film(one, three)
+        records = await bench.records(10)
+    assert offsets(records) == [(n, ms) for n in ("1", "3") for ms in EVERY_200_MS]
+
+
+@pytest.mark.usefixtures("short_silence")
+async def test_a_fragment_that_comes_late_is_recorded_and_a_crash_would_not_miss_it(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    one, two, three = camera(3)
+    async with running() as bench:
+        await bench.film(one, three)
+        await until(lambda: bench.checkpoints[-1:] == ["3"])
+        bench.world.data.hold()
+        await bench.film(two)
+        await until(lambda: bench.checkpoints[-1:] == ["1"])
+        bench.world.data.release()
+        await until(lambda: bench.checkpoints[-1:] == ["2"])
+    assert offsets(bench.world.data.records) == [
+        (n, ms) for n in ("1", "3", "2") for ms in EVERY_200_MS
+    ]
+
+
+@pytest.mark.parametrize("jump_s", [-86_400.0, -0.4, 86_400.0])
+async def test_a_producer_that_starts_again_with_another_clock_is_sampled_on(
+    running: Callable[..., Any], camera: Camera, jump_s: float
+) -> None:
+    before = camera(2)
+    after = camera(2, first=3, start=1_700_000_002.0 + jump_s)
+    async with running() as bench:
+        await bench.film(*before, *after)
+        records = await bench.records(19)
+    found = offsets(records)
+    assert found[:10] == [(n, ms) for n in ("1", "2") for ms in EVERY_200_MS]
+    # The clock may have stepped into the slot that was sampled last.
+    assert {("3", 200), ("4", 0), ("4", 600)} <= set(found)
+    assert bench.counters.gaps_total == 0
+
+
+class SteppedClock(SystemClock):
+    """A machine whose clock is set while it runs."""
+
+    step_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.step_s
+
+
+@pytest.mark.parametrize("step_s", [-7200.0, 7200.0])
+async def test_a_machine_whose_clock_is_set_goes_on_at_its_rate(
+    spec: ProcessorSpec, threads: ThreadPoolExecutor, camera: Camera, step_s: float
+) -> None:
+    world, clock, stop = ScriptedWorld(FakeEngine()), SteppedClock(), asyncio.Event()
+    notices, counters = Notices(), Counters()
+    shared = Shared(world, ProcessorsConfig(), "processor", threads, clock, lambda: 1.0)
+
+    async def save(_: Checkpoint) -> None:
+        pass
+
+    pipeline = Pipeline(spec, shared, StartAt.EARLIEST, counters, save, notices)
+    async with world.sink(spec, pipeline.delivered, print, pipeline.before_send) as sink:
+        task = asyncio.create_task(pipeline.run(world.stream, sink, world, stop))
+        for fragment in camera(2, start=clock.now()):
+            await world.stream.append(*fragment)
+        await until(lambda: len(world.data.entries) >= 9)
+        clock.step_s = step_s
+        for fragment in camera(2, first=3, start=clock.now()):
+            await world.stream.append(*fragment)
+        await until(lambda: len(world.data.entries) >= 18)
+        stop.set()
+        await task
+    assert counters.gaps_total == 0
+    assert counters.fps == 5.0
+    assert notices.text == ""

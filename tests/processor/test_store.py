@@ -8,6 +8,7 @@ import pytest
 from streamproc.errors import StoreDamaged
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt
 from streamproc.model.processor import ProcessorSpec
+from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.state import ProcessorState
 from streamproc.processor.store import ProcessorStore, Row
 
@@ -44,22 +45,24 @@ async def test_a_state_is_saved_without_touching_the_checkpoint(tmp_path: Path, 
     store = await ProcessorStore.open(tmp_path / "p.db")
     await store.insert(row)
     await store.save_start(replace(row, state=ProcessorState.STARTING, started_at=11.0))
-    await store.save_checkpoint(row.key, "91343852333181432")
+    await store.save_checkpoint(row.key, Checkpoint("91343852333181432", 10.25))
     await store.save_state(replace(row, state=ProcessorState.RUNNING, updated_at=12.0))
     await store.aclose()
     (found,) = await reopened(tmp_path / "p.db")
     assert (found.state, found.updated_at) == (ProcessorState.RUNNING, 12.0)
     assert (found.started_at, found.checkpoint) == (11.0, "91343852333181432")
+    assert found.sampled_at == 10.25
 
 
 async def test_a_start_begins_anew(tmp_path: Path, row: Row) -> None:
     store = await ProcessorStore.open(tmp_path / "p.db")
     await store.insert(row)
-    await store.save_checkpoint(row.key, "7")
+    await store.save_checkpoint(row.key, Checkpoint("7", 10.25))
     await store.save_start(replace(row, start_at=StartAt.EARLIEST, started_at=20.0))
     await store.aclose()
     (found,) = await reopened(tmp_path / "p.db")
-    assert (found.start_at, found.started_at, found.checkpoint) == (StartAt.EARLIEST, 20.0, None)
+    assert (found.start_at, found.started_at) == (StartAt.EARLIEST, 20.0)
+    assert (found.checkpoint, found.sampled_at) == (None, None)
 
 
 async def test_deleting_removes_everything(tmp_path: Path, row: Row) -> None:

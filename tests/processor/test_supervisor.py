@@ -12,7 +12,7 @@ import pytest
 
 from streamproc.clock import FakeClock
 from streamproc.engines.fake import FakeEngine
-from streamproc.errors import PermanentFailure, TransientFailure
+from streamproc.errors import OutOfReach, PermanentFailure, TransientFailure
 from streamproc.model.media import MediaEvent
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt
 from streamproc.model.processor import ProcessorSpec
@@ -605,6 +605,35 @@ async def test_a_resumed_processor_waits_for_its_streams_as_long_as_it_takes(
     await reaches(supervisor, spec, "STOPPED")
 
 
+async def test_a_resumed_processor_waits_for_streams_that_are_gone_and_may_come_back(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, clock: FakeClock
+) -> None:
+    supervisor = await opened()
+    await running(supervisor, spec)
+    await crash(supervisor)
+    gone = OutOfReach("Stream faces under account 000000000000 not found")
+    world.fail("sink", *[gone] * 20)
+    supervisor = await opened(start_timeout_s=60.0)
+    await supervisor.resume_all()
+    await until(lambda: supervisor.describe(spec.key).message != "")
+    assert supervisor.describe(spec.key).message == f"Not running yet, trying again: {gone}"
+    for _ in range(200):
+        await clock.advance(1)
+    await reaches(supervisor, spec, "RUNNING")
+
+
+async def test_a_clock_that_was_set_back_does_not_make_a_resume_wait(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, clock: FakeClock
+) -> None:
+    supervisor = await opened()
+    await running(supervisor, spec)
+    await crash(supervisor)
+    clock._start -= 3600.0
+    supervisor = await opened()
+    await supervisor.resume_all()
+    await until(lambda: world.stream.positions[-1:] == [FromServerTime(clock.now())])
+
+
 async def test_start_after_stop_begins_at_live(
     opened: Open, spec: ProcessorSpec, world: ScriptedWorld, camera: Camera, clock: FakeClock
 ) -> None:
@@ -631,7 +660,7 @@ async def test_a_start_during_the_end_is_left_to_the_next_daemon(
 ) -> None:
     supervisor = await opened()
     await supervisor.create(spec)
-    supervisor._closing = True
+    supervisor._closing.set()
     await supervisor.start(spec.key)
     await supervisor.aclose()
     assert world.open == 0

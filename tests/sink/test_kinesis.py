@@ -205,6 +205,108 @@ async def test_what_no_retry_heals_is_raised_and_stays(
         assert bench.delivered == []
 
 
+MISSING = RefuseAll("ResourceNotFoundException", "Stream faces not found")
+DENIED = RefuseAll("AccessDeniedException", "no")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (MISSING, "Stream faces under account 111122223333 not found"),
+        (DENIED, "Access denied to Kinesis Data"),
+    ],
+)
+async def test_what_was_there_once_is_waited_for(
+    open_bench: Any, outcome: Outcome, told: str
+) -> None:
+    """A stream that is deleted and made anew, a key that is rotated."""
+    entries = numbered(3, lambda _: "cam")
+    async with open_bench([Accept(), *[outcome] * 200]) as bench:
+        await bench.put_all(entries)
+        await bench.until_done(bench.sink.drain())
+        assert bench.kinesis.stored == as_read(entries)
+        assert bench.reports == [f"Kinesis Data stream faces: {told}; trying again", ""]
+
+
+async def test_a_stream_that_opening_found_is_waited_for_even_before_the_first_record(
+    open_bench: Any,
+) -> None:
+    async with open_bench([MISSING]) as bench:
+        await bench.sink.check()
+        await bench.sink.put(Entry(b"", "cam"))
+        await bench.until_done(bench.sink.drain())
+
+
+async def test_a_role_that_may_look_but_never_put_is_not_waited_for(open_bench: Any) -> None:
+    async with open_bench([DENIED]) as bench:
+        await bench.sink.check()
+        await bench.sink.put(Entry(b"", "cam"))
+        with pytest.raises(PermanentFailure, match="Access denied"):
+            await bench.until_done(bench.sink.drain())
+
+
+async def test_a_request_that_hangs_is_sent_again_without_a_further_pause(
+    open_bench: Any,
+) -> None:
+    entries = numbered(2, lambda _: "cam")
+    async with open_bench([Hang()], timeout_s=0.05, roll=0.0) as bench:
+        await bench.put_all(entries)
+        async with asyncio.timeout(60):  # the limit is of real time: it is the network's
+            while not bench.reports:  # noqa: ASYNC110 (no one event tells)
+                await asyncio.sleep(0.01)
+        assert bench.reports == [
+            "Kinesis Data stream faces: no answer within sink.timeout_s = 0.05 s; trying again"
+        ]
+        await bench.until_done(bench.sink.drain())
+        assert bench.kinesis.stored == as_read(entries)
+
+
+async def test_a_pause_counts_from_the_beginning_of_the_attempt(open_bench: Any) -> None:
+    async with open_bench([THROTTLED] * 9, roll=1.0, backoff_s_max=5.0) as bench:
+        answer = bench.kinesis.put_records
+
+        async def slow(**call: Any) -> Any:
+            await bench.clock.sleep(5.0)
+            return await answer(**call)
+
+        bench.kinesis.put_records = slow
+        await bench.sink.put(Entry(b"", "cam"))
+        await bench.clock.advance(50.1)  # ten attempts of 5 s, and nothing in between
+        assert len(bench.delivered) == 1
+
+
+async def test_before_each_request_somebody_is_asked_and_queueing_goes_on_meanwhile(
+    open_bench: Any,
+) -> None:
+    asked, may_go = list[int](), asyncio.Event()
+    async with open_bench([THROTTLED], records_queued_max=10) as bench:
+
+        async def before_send() -> None:
+            asked.append(len(bench.delivered))
+            await may_go.wait()
+
+        bench.sink._before_send = before_send
+        await bench.put_all(numbered(10, lambda _: "cam"))
+        await bench.clock.advance(1.0)
+        assert (asked, bench.kinesis.requests) == ([0], [])
+        may_go.set()
+        await bench.until_done(bench.sink.drain())
+        # What is acknowledged has been told by then; a second attempt asks again.
+        assert asked == [0, *range(10)]
+
+
+async def test_what_is_raised_before_a_request_is_a_failure(open_bench: Any) -> None:
+    async with open_bench() as bench:
+
+        async def before_send() -> None:
+            raise PermanentFailure("processors.db is damaged")
+
+        bench.sink._before_send = before_send
+        await bench.sink.put(Entry(b"", "cam"))
+        with pytest.raises(PermanentFailure, match=r"processors\.db is damaged"):
+            await bench.until_done(bench.sink.drain())
+
+
 async def test_a_put_that_waits_hears_of_the_failure(open_bench: Any) -> None:
     async with open_bench(
         [THROTTLED, RefuseAll("AccessDeniedException")], records_queued_max=1
