@@ -18,13 +18,19 @@ import av.logging
 from av.stream import Disposition
 
 from streamproc.decode.mp4_claims import check_claims
+from streamproc.decode.picture_size import (
+    CODECS,
+    announced,
+    check_context,
+    check_size,
+    configured,
+    ffmpeg_options,
+)
+from streamproc.decode.track import printable
 from streamproc.errors import MediaError, UnsupportedCodec
+from streamproc.mkv import nal
 from streamproc.mkv.fragments import FragmentParser
 from streamproc.model.media import FragmentStarted, TrackKind
-
-PIXELS_MAX = 35_651_584
-"""The largest picture of H.264 and H.265 at level 6.2 (ITU-T H.264, table A-1: 139 264
-macroblocks; H.265, table A.8); 8192x4320 fits."""
 
 _BARE = {"h264", "hevc", "m4v", "obu", "mjpeg", "mpegvideo"}  # no container at all
 COUNTED = _BARE | {"avi"}
@@ -41,9 +47,9 @@ _OPTIONS = {
     "format_whitelist": _CONTAINERS,
     "protocol_whitelist": "file",
     "enable_drefs": "0",  # tracks of MP4 that lie in another file
-    "max_pixels": str(PIXELS_MAX),
 }
 _HEAD_BYTES = 64 * 1024
+_PROBED_BYTES = 5_000_000  # FFmpeg's default of probesize
 _SCAN_BYTES = 1024 * 1024
 _EBML, _DOC_TYPE_BYTES = b"\x1a\x45\xdf\xa3", 64
 _DOCUMENT = re.compile(re.escape(_EBML) + b".{1,%d}(matroska|webm)" % _DOC_TYPE_BYTES, re.DOTALL)
@@ -51,19 +57,54 @@ _STREAM_LINE = r"Stream #0:{}\b.*?: Video: (\w+).*?(?:\((\S+) / 0x[0-9A-F]+\))?,
 _log_level = threading.Lock()
 
 
-def open_container(path: Path, name: str) -> av.container.InputContainer:
-    """Raises MediaError, which calls the file by this name, if it is no media file."""
+def open_container(path: Path, name: str, pixels_max: int) -> av.container.InputContainer:
+    """Raises MediaError, which calls the file by this name, if it is no media file.
+
+    FFmpeg looks into some pictures already here, but into none of more than pixels_max pixels.
+    """
     if not path.is_file():
         raise MediaError(f"{name} is not a file" if path.exists() else f"{name} does not exist")
     try:
         check_claims(path, name)
+        _check_announced(path, name, pixels_max)
+        options = {**_OPTIONS, **ffmpeg_options(pixels_max)}
         # Absolute, so that no part of the name is taken for a protocol.
-        return av.open(str(path.absolute()), "r", options=_OPTIONS, metadata_errors="replace")
+        return av.open(str(path.absolute()), "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise MediaError(_why_not(path, name, error)) from None
 
 
-def video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+def _check_announced(path: Path, name: str, pixels_max: int) -> None:
+    """Raises MediaError if pictures that FFmpeg would look into are too large as coded: that is
+    no part of its own limit. A file that cannot be opened passes."""
+    whose = f"{name} cannot be decoded: its"
+    options = {**_OPTIONS, "codec_whitelist": "none"}  # look into none
+    try:
+        with av.open(str(path.absolute()), "r", options=options, metadata_errors="replace") as file:
+            framing = {}
+            for stream in file.streams.video:
+                codec = cast("av.VideoCodecContext | None", stream.codec_context)
+                if codec is not None and codec.name in CODECS:
+                    private = codec.extradata or b""
+                    framing[stream.index] = codec.name, nal.length_size(codec.name, private)
+                    for size in configured(codec.name, private):
+                        check_size(size, pixels_max, whose)
+            read = 0
+            for packet in file.demux():
+                if packet.stream_index in framing:
+                    codec_name, length_size = framing[packet.stream_index]
+                    for size in announced(codec_name, bytes(packet), length_size):
+                        check_size(size, pixels_max, whose)
+                read += packet.size
+                if read > _PROBED_BYTES or not framing:
+                    return
+    except av.FFmpegError:
+        return  # it will say so again
+
+
+def video_stream(
+    container: av.container.InputContainer, name: str, pixels_max: int
+) -> av.VideoStream:
     """The first video track that is no cover picture, ready to decode on one thread.
 
     Raises MediaError if there is none or if its pictures are too large, UnsupportedCodec if
@@ -82,14 +123,10 @@ def video_stream(container: av.container.InputContainer, name: str) -> av.VideoS
             f"{name} is {_codec_name(container, stream.index)} video, which streamproc cannot "
             f"decode; convert it to H.264 first"
         )
-    if codec.width * codec.height > PIXELS_MAX:
-        raise MediaError(
-            f"{name} says its pictures have {codec.width}x{codec.height} pixels; "
-            f"streamproc decodes up to {PIXELS_MAX} pixels, such as 8192x4320"
-        )
+    check_context(codec, pixels_max, f"{name} cannot be decoded: its")
     # Live video comes first: a job may not take every core for one file.
     codec.thread_count = 1
-    codec.options = {"max_pixels": str(PIXELS_MAX)}  # for those that the pictures themselves say
+    codec.options = {**ffmpeg_options(pixels_max)}  # for those that the pictures themselves say
     return stream
 
 
@@ -183,8 +220,7 @@ def _codec_name(container: av.container.InputContainer, index: int) -> str:
     codec, tag = found.groups() if found else ("none", None)
     if codec != "none":
         return str(codec)
-    name = tag or _matroska_codec_id(Path(container.name)) or "unknown"
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    return printable(tag or _matroska_codec_id(Path(container.name)) or "unknown")
 
 
 def _matroska_codec_id(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 
 import av
 
+from streamproc.decode.picture_size import PIXELS_MAX, PicturesTooLarge
 from streamproc.decode.pixels import to_bgr
 from streamproc.decode.track import VideoTrack, first_video_track
 from streamproc.model.media import (
@@ -52,9 +53,13 @@ class VideoDecoder:
 
     Begins at a keyframe, and looks for one again after a fragment that ended early, failed or
     is missing: in between, FFmpeg would give out pictures full of artefacts without a word.
+    Pictures of more than pixels_max pixels, as coded, are refused before they are allocated: the
+    rest of the fragment is lost. If no picture comes before the next such refusal, it was no
+    damage, and is raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pixels_max: int = PIXELS_MAX) -> None:
+        self._pixels_max = pixels_max
         self.frames_total = 0  # pictures given out
         self.corrupt_total = 0  # pictures dropped because FFmpeg says they are damaged
         self.undecodable_total = 0  # packets that FFmpeg refused
@@ -63,12 +68,13 @@ class VideoDecoder:
         self._reached_s = 0.0  # latest media time fed so far
         self._track: VideoTrack | None = None
         self._waiting = True
+        self._refused_size = False  # and no picture has come since
 
     def feed(self, event: MediaEvent) -> Iterator[Picture]:
         """Pictures that this event brings out, in presentation order. Exhaust the iterator.
 
-        Raises MediaError if the stream carries no video, UnsupportedCodec if it carries video
-        that is neither H.264 nor H.265.
+        Raises MediaError if the stream carries no video or too large pictures, UnsupportedCodec
+        if it carries video that is neither H.264 nor H.265.
         """
         match event:
             case FragmentStarted(fragment):
@@ -100,10 +106,15 @@ class VideoDecoder:
             yield from self._resync()
         if self._track is None or not self._track.serves(description):
             yield from self._resync()
-            self._track = VideoTrack(description)
-        self._track.number = description.number
+            self._track = None
         self._fragment = fragment
         self._reached_s = _start_s(fragment)
+        try:
+            self._track = self._track or VideoTrack(description, self._pixels_max)
+        except PicturesTooLarge as error:
+            self._refuse(error)
+        else:
+            self._track.number = description.number
 
     def _continues(self, previous: Fragment, fragment: Fragment) -> bool:
         """Whether the codec may go on from one fragment into the next. If in doubt, no: that
@@ -127,10 +138,21 @@ class VideoDecoder:
         self._reached_s = max(self._reached_s, _start_s(fragment) + offset_s)
         try:
             frames = track.decode(packet.payload, opens, (fragment, offset_s))
+        except PicturesTooLarge as error:
+            self._refuse(error)
+            return
         except (av.FFmpegError, OverflowError):
             self.undecodable_total += 1
             return
         yield from self._pictures(frames)
+
+    def _refuse(self, error: PicturesTooLarge) -> None:
+        """Raises it the second time in a row."""
+        if self._refused_size:
+            raise error
+        self._refused_size = True
+        self.undecodable_total += 1
+        self._track, self._waiting = None, True  # with all that FFmpeg holds
 
     def _pictures(self, frames: list[av.VideoFrame]) -> Iterator[Picture]:
         for frame in frames:
@@ -138,6 +160,7 @@ class VideoDecoder:
                 self.corrupt_total += 1
                 continue
             self.frames_total += 1
+            self._refused_size = False
             fragment, offset_s = cast("_Origin", frame.opaque)
             timestamp = _start_s(fragment) + offset_s
             yield Picture(fragment, offset_s, timestamp, frame.width, frame.height, frame)

@@ -13,7 +13,6 @@ import av
 
 from streamproc.decode.container import (
     COUNTED,
-    PIXELS_MAX,
     begin_s,
     goes_on,
     open_container,
@@ -21,8 +20,16 @@ from streamproc.decode.container import (
     said_end_s,
     video_stream,
 )
+from streamproc.decode.picture_size import (
+    CODECS,
+    PIXELS_MAX,
+    announced,
+    check_context,
+    check_size,
+)
 from streamproc.decode.timeline import Timeline
 from streamproc.errors import MediaError
+from streamproc.mkv import nal
 
 _Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 _FRAME_S = Fraction(1, 25)  # where a file tells neither durations nor a rate
@@ -33,21 +40,23 @@ _MISSING_RATIO = Fraction(5, 100)  # headers round, and guess how long the last 
 class Playback:
     """An open file. Leave its block, or close it, to give it back.
 
-    Raises MediaError if the file is not a video that can be read, UnsupportedCodec if FFmpeg
-    has no decoder for it; both call the file by name.
+    Raises MediaError if the file is not a video that can be read, or if its pictures have more
+    than pixels_max pixels, UnsupportedCodec if FFmpeg has no decoder for it; both call the file
+    by name.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, pixels_max: int = PIXELS_MAX) -> None:
         self.corrupt_total = 0  # frames dropped because FFmpeg says they are damaged
         self.undecodable_total = 0  # packets that FFmpeg refused
-        self.container = open_container(path, name)
+        self.container = open_container(path, name, pixels_max)
         try:
-            self.stream = video_stream(self.container, name)
+            self.stream = video_stream(self.container, name, pixels_max)
         except MediaError:
             self.container.close()
             raise
         self._path = path
         self._name = name
+        self._pixels_max = pixels_max
         self._position = 0  # the byte of the file at which the packet read last begins
         self._begin_s = begin_s(self.container, self.stream)
         self.said_s = said_duration_s(self.container, self._begin_s)  # None: it does not say
@@ -72,7 +81,8 @@ class Playback:
     def frames(self) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         """(seconds from the start of the video, frame), in the order of presentation. Once.
 
-        Raises MediaError at the end if nothing was whole, or if it came too early.
+        Raises MediaError at the end if nothing was whole, or if it came too early, and where
+        pictures become too large.
         """
         timeline = Timeline(self._begin_s, self._frame_s)
         shown_s = None
@@ -102,7 +112,7 @@ class Playback:
         if shown_s is None:
             raise MediaError(
                 f"nothing of {self._name} can be decoded: its {self.codec} video is "
-                f"damaged, or its pictures have more than {PIXELS_MAX} pixels"
+                f"damaged, or its pictures have more than {self._pixels_max} pixels"
             )
         if self.may_be_longer and goes_on(self._path, self._name, self._position):
             raise MediaError(
@@ -137,13 +147,20 @@ class Playback:
 
     def _decode(self, packet: "_Packet | None") -> Iterator[av.VideoFrame]:
         """Whole frames that come out now; None brings out what is left."""
+        whose = f"{self._name} cannot be decoded: its"
+        codec = self.stream.codec_context
+        if packet is not None and codec.name in CODECS:
+            length_size = nal.length_size(codec.name, codec.extradata or b"")
+            for size in announced(codec.name, bytes(packet), length_size):
+                check_size(size, self._pixels_max, whose)
+        frames: list[av.VideoFrame] = []
         try:
             frames = self.stream.decode(packet)
         except EOFError:
-            return  # nothing was ever fed
+            pass  # nothing was ever fed
         except (av.FFmpegError, OverflowError):
             self.undecodable_total += 1
-            return
+        check_context(codec, self._pixels_max, whose)
         for frame in frames:
             if frame.is_corrupt:
                 self.corrupt_total += 1

@@ -14,12 +14,15 @@ class Sampler:
 
     fps may change at any time. Media time may step back (a producer that starts again): a slot
     is new whenever it differs from the last one.
+
+    Which frames pass depends on fps, their times and the one that passed last, and on nothing
+    else: handed passed, the media time of that one, a new sampler goes on as the old one would.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, passed: float | None = None) -> None:
         """Raises ValueError if fps is not above 0."""
         self.fps = fps
-        self._passed: float | None = None
+        self._passed = passed
 
     @property
     def fps(self) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 
+from streamproc.decode.picture_size import PIXELS_MAX
 from streamproc.decode.pixels import lies_on_its_side, upright
 from streamproc.decode.playback import Playback
 from streamproc.decode.sampling import Sampler
@@ -25,25 +26,27 @@ class StoredVideo:
     """A file that was looked into: its first frame could be decoded. Holds nothing open.
 
     name is what messages call the file, such as s3://bucket/clip.mp4. Raises MediaError if it
-    is not a video that can be read, or if nothing of it decodes; UnsupportedCodec, with the
-    codec's name, if this FFmpeg has no decoder for it.
+    is not a video that can be read, if its pictures have more than pixels_max pixels as coded, or
+    if nothing of it decodes; UnsupportedCodec, with the codec's name, if this FFmpeg has no
+    decoder for it.
 
     A container may not say how long it plays (a live recording, a bare elementary stream), or
     say it of its first part only (joined fragments of a Kinesis video stream). Matroska, and
     whatever does not say, is therefore read through once, undecoded, to measure it.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, pixels_max: int = PIXELS_MAX) -> None:
         self.corrupt_total = 0  # frames dropped because FFmpeg says they are damaged
         self.undecodable_total = 0  # packets that FFmpeg refused
         self._path = path
         self._name = name
+        self._pixels_max = pixels_max
         self._reading: Generator[VideoFrame] | None = None
         self._reached_s = Fraction(0)
-        with Playback(path, name) as playback:
+        with self._playback() as playback:
             self._duration_s = playback.said_s or Fraction(0)
             if playback.said_s is None or playback.may_be_longer:
-                with Playback(path, name) as again:
+                with self._playback() as again:
                     self._duration_s = max(self._duration_s, again.measured_s())
             _, first = next(playback.frames())
             self.metadata = _describe(playback, first, self._duration_s)
@@ -61,9 +64,9 @@ class StoredVideo:
         dropped; both are counted. Media time never steps back. A picture whose size changes on
         the way comes in its new size.
 
-        Raises MediaError at the end if there were no frames, or if they end well before the
-        container says: the video was cut off, and half a result is none. A container that does
-        not say when it ends cannot give that away.
+        Raises MediaError where pictures become too large, and at the end if there were no
+        frames, or if they end well before the container says: the video was cut off, and half a
+        result is none. A container that does not say when it ends cannot give that away.
         """
         self.close()
         self._reached_s = Fraction(0)
@@ -76,8 +79,11 @@ class StoredVideo:
             self._reading.close()
             self._reading = None
 
+    def _playback(self) -> Playback:
+        return Playback(self._path, self._name, self._pixels_max)
+
     def _sampled(self, sampler: Sampler) -> Generator[VideoFrame]:
-        with Playback(self._path, self._name) as playback:
+        with self._playback() as playback:
             for shown_s, frame in playback.frames():
                 self._reached_s = shown_s
                 self.corrupt_total = playback.corrupt_total

@@ -7,20 +7,34 @@ from typing import cast
 
 import av
 
+from streamproc.decode.picture_size import (
+    announced,
+    check_context,
+    check_size,
+    configured,
+    ffmpeg_options,
+)
 from streamproc.errors import MediaError, UnsupportedCodec
 from streamproc.mkv import nal
 from streamproc.model.media import Track, TrackKind
 
+_WHOSE = "the stream's"
+_TOLD_MAX = 8  # tracks that are named where none of them is video
+
 
 class VideoTrack:
-    """A codec context and the framing that its packets need."""
+    """A codec context and the framing that its packets need. Raises PicturesTooLarge if those
+    that the track announces have more than pixels_max pixels, as coded."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, pixels_max: int) -> None:
         self.number = track.number
         self.held = 0  # pictures that went in and did not come out, or never will
         self._codec = _codec_of(track)
         self._private = track.codec_private
-        self._context, accepted = _open_context(self._codec, track.codec_private)
+        self._pixels_max = pixels_max
+        for size in configured(self._codec, track.codec_private):
+            check_size(size, pixels_max, _WHOSE)
+        self._context, accepted = _open_context(self._codec, track.codec_private, pixels_max)
         self._annex_b = nal.is_annex_b(accepted)
         self._length_size = nal.length_size(self._codec, accepted)
         self._reframe = False
@@ -35,8 +49,11 @@ class VideoTrack:
         """Frames that come out now, each with the origin it went in with as its opaque.
 
         Raises av.FFmpegError or OverflowError if the packet is damaged; the next may be fed
-        all the same. opens: decoding may begin here.
+        all the same. Raises PicturesTooLarge, after which nothing may be. opens: decoding may
+        begin here.
         """
+        for size in announced(self._codec, payload, self._length_size):
+            check_size(size, self._pixels_max, _WHOSE)
         if opens:
             self._reframe = self._is_framed_otherwise(payload)
         if self._reframe:
@@ -52,7 +69,10 @@ class VideoTrack:
         # The origin travels through the codec with its picture, whatever the order on the other
         # side. Timecodes could not do that: they repeat and step back between fragments.
         coded.opaque = origin
-        frames = self._context.decode(coded)
+        try:
+            frames = self._context.decode(coded)
+        finally:
+            check_context(self._context, self._pixels_max, _WHOSE)
         self.held += 1 - len(frames)
         return frames
 
@@ -89,7 +109,8 @@ def first_video_track(tracks: tuple[Track, ...]) -> Track:
         if track.kind is TrackKind.VIDEO:
             _codec_of(track)
             return track
-    others = ", ".join(f"{track.codec_id} {track.kind}" for track in tracks)
+    named = [f"{printable(track.codec_id)} {track.kind}" for track in tracks[:_TOLD_MAX]]
+    others = ", ".join([*named, "..."][: len(tracks)])
     raise MediaError(f"the stream carries no video track{', only ' + others if others else ''}")
 
 
@@ -100,26 +121,34 @@ def _codec_of(track: Track) -> str:
         if name == "V_MS/VFW/FOURCC":  # a BITMAPINFOHEADER, whose biCompression is the real name
             name += f" {track.codec_private[16:20].decode('ascii', 'replace')}"
         raise UnsupportedCodec(
-            f"video codec {name} is not supported; streamproc reads H.264 and H.265"
+            f"video codec {printable(name)} is not supported; streamproc reads H.264 and H.265"
         )
     return codec
 
 
-def _open_context(codec: str, codec_private: bytes) -> tuple[av.VideoCodecContext, bytes]:
+def printable(name: str) -> str:
+    """What media calls itself, for a message: any letters may be in it, any number of them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:64])
+
+
+def _open_context(
+    codec: str, codec_private: bytes, pixels_max: int
+) -> tuple[av.VideoCodecContext, bytes]:
     """A context and the parameter sets it took."""
     try:
-        return _new_context(codec, codec_private), codec_private
+        return _new_context(codec, codec_private, pixels_max), codec_private
     except av.FFmpegError:
         # The packets may carry good parameter sets themselves.
-        return _new_context(codec, b""), b""
+        return _new_context(codec, b"", pixels_max), b""
 
 
-def _new_context(codec: str, codec_private: bytes) -> av.VideoCodecContext:
+def _new_context(codec: str, codec_private: bytes, pixels_max: int) -> av.VideoCodecContext:
     context = cast("av.VideoCodecContext", av.CodecContext.create(codec, "r"))
     if codec_private:
         context.extradata = codec_private
     # Many streams share the machine; and threads by frame would hold pictures back.
     context.thread_count = 1
     context.copy_opaque = True
+    context.options = {**ffmpeg_options(pixels_max)}
     context.open()
     return context

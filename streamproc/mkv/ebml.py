@@ -11,6 +11,7 @@ from streamproc.errors import MkvError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+_SHOWN_MAX: Final = 160
 UNKNOWN_SIZE: Final = b"\x01" + b"\xff" * 7  # in 8 bytes, as the service writes it
 
 
@@ -114,8 +115,9 @@ def read_header(data: Buffer, start: int, position: int) -> tuple[int, int | Non
     return id_, None if size == unknown else size, body_at
 
 
-def children(body: bytes, position: int) -> Iterator[tuple[int, bytes, int]]:
-    """Walk a master held in memory: id, body and body's position of each child in turn.
+def children(body: Buffer, position: int) -> Iterator[tuple[int, Buffer, int]]:
+    """Walk a master held in memory: id, body and body's position of each child in turn. Bodies
+    of a memoryview are memoryviews: nothing is copied, however deep one goes.
 
     Raises MkvError if a child claims more than its parent has.
     """
@@ -135,16 +137,21 @@ def children(body: bytes, position: int) -> Iterator[tuple[int, bytes, int]]:
         start = body_at + size
 
 
-def read_uint(body: bytes, position: int) -> int:
+def read_uint(body: Buffer, position: int) -> int:
     """An unsigned integer of 0 to 8 bytes; no bytes mean 0. Raises MkvError if longer."""
     if len(body) > 8:
         raise MkvError(f"The integer at byte {position} has {len(body)} bytes; 8 are the most")
     return int.from_bytes(body, "big")
 
 
-def read_string(body: bytes) -> str:
+def read_string(body: Buffer) -> str:
     """A string up to its first NUL, with which old producers pad; bad UTF-8 is replaced."""
-    return body.partition(b"\0")[0].decode("utf-8", "replace")
+    return bytes(body).partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def shown(text: str) -> str:
+    """What an element says, for a message: in quotes, printable, and of a bounded length."""
+    return repr(text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "...")
 
 
 def id_bytes(id_: int) -> bytes:

@@ -18,7 +18,7 @@ import re
 from typing import Final
 
 from streamproc.errors import MkvError
-from streamproc.mkv.ebml import Id, read_uint
+from streamproc.mkv.ebml import Id, read_uint, shown
 from streamproc.mkv.incremental import Incremental
 from streamproc.mkv.matroska import (
     TIMECODE_SCALE_NS_DEFAULT,
@@ -31,6 +31,7 @@ from streamproc.mkv.matroska import (
 )
 from streamproc.mkv.reader import (
     ELEMENT_BYTES_MAX,
+    ELEMENT_DEPTH_MAX,
     Block,
     Closed,
     ElementReader,
@@ -66,11 +67,15 @@ _SERVICE_TAGS: Final = {
     "EXCEPTION_MESSAGE": "error_message",
 }
 _ERROR_DIGITS_MAX: Final = 18  # the service's have 4
+_ERROR_CODE_MAX: Final = 256
+# Seconds of 11 digits reach beyond the year 5000, and are still a date to Python. The producer's
+# clock may be anything, the service's is not.
 _FORMS: Final = {
     "number": re.compile(r"[0-9]{1,128}"),
-    "server_timestamp": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?"),
+    "server_timestamp": re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?"),
     "producer_timestamp": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?"),
     "millis_behind_now": re.compile(r"-?[0-9]{1,18}"),
+    "continuation_token": re.compile(r"[\x20-\x7e]{1,128}"),  # GetMedia's StartSelector
 }
 
 
@@ -83,12 +88,20 @@ class FragmentParser(Incremental[MediaEvent]):
     the fragment that they follow.
 
     feed() and close() raise MkvError at broken structure, at a service tag whose value has not
-    the documented form, and at an element above element_bytes_max bytes. The fragment that is
-    open then ends incomplete first.
+    the documented form, at an element above element_bytes_max bytes, at so many bytes of tags of
+    one fragment, and at tags inside tags beyond element_depth_max. The fragment that is open
+    then ends incomplete first.
     """
 
-    def __init__(self, *, element_bytes_max: int = ELEMENT_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        element_bytes_max: int = ELEMENT_BYTES_MAX,
+        element_depth_max: int = ELEMENT_DEPTH_MAX,
+    ) -> None:
         super().__init__(ElementReader(payloads=True, element_bytes_max=element_bytes_max))
+        self._element_bytes_max = element_bytes_max
+        self._element_depth_max = element_depth_max
         self._closing_tags_seen = False
         self._open_document()
 
@@ -104,6 +117,7 @@ class FragmentParser(Incremental[MediaEvent]):
         self._whole = False  # the open fragment's Cluster is over and nothing of it is missing
         self._service: dict[str, str] = {}
         self._tags: list[tuple[str, str]] = []
+        self._tags_bytes = 0
 
     def _take(self, data: bytes, events: list[MediaEvent]) -> None:
         for token in self._reader.feed(data):
@@ -171,7 +185,13 @@ class FragmentParser(Incremental[MediaEvent]):
     def _on_tags(self, tags: Value, events: list[MediaEvent]) -> None:
         own: list[tuple[str, str]] = []
         service: dict[str, str] = {}
-        for name, value in read_tags(tags):
+        self._tags_bytes += len(tags.body)
+        if self._tags_bytes > self._element_bytes_max:
+            raise MkvError(
+                f"The Tags at byte {tags.body_at} make {self._tags_bytes} bytes of tags of one "
+                f"fragment, above element_bytes_max {self._element_bytes_max}"
+            )
+        for name, value in read_tags(tags, element_depth_max=self._element_depth_max):
             key = _SERVICE_TAGS.get(name.removeprefix(_PREFIX)) if _PREFIX in name else None
             if key is None:
                 own.append((name, value))
@@ -221,7 +241,9 @@ class FragmentParser(Incremental[MediaEvent]):
 def _check_form(name: str, key: str, value: str, position: int) -> None:
     form = _FORMS.get(key)
     if form is not None and not form.fullmatch(value):
-        raise MkvError(f"{name} is {value!r} in the Tags at byte {position}: the stream is damaged")
+        raise MkvError(
+            f"{name} is {shown(value)} in the Tags at byte {position}: the stream is damaged"
+        )
 
 
 def _seconds(text: str | None) -> float | None:
@@ -234,5 +256,5 @@ def _failure(service: dict[str, str]) -> FragmentFailed:
     return FragmentFailed(
         number=service.get("number", ""),
         error_id=int(error_id) if is_number else None,
-        error_code=service.get("error_code", service.get("error_message", "")),
+        error_code=service.get("error_code", service.get("error_message", ""))[:_ERROR_CODE_MAX],
     )

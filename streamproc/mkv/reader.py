@@ -19,6 +19,10 @@ ELEMENT_BYTES_MAX: Final = 50_000_000
 """What a parser holds at most at a time: Kinesis Video takes no fragment above 50 MB, so no
 element that it delivers is larger."""
 
+ELEMENT_DEPTH_MAX: Final = 8
+"""Four elements are around the tags that Kinesis Video carries. The reader itself goes no deeper
+than Segment and Cluster."""
+
 _TIMECODE_AND_FLAGS: Final = Struct(">hB")
 _NO_END: Final = 1 << 63  # a position that no stream reaches
 

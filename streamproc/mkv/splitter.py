@@ -20,6 +20,7 @@ from streamproc.mkv.matroska import (
     read_tracks,
 )
 from streamproc.mkv.reader import (
+    ELEMENT_DEPTH_MAX,
     Block,
     Closed,
     ElementReader,
@@ -103,14 +104,21 @@ class ProducerSplitter(Incremental[Piece]):
     its element, AWS_KINESISVIDEO ones of the producer's SDK too.
 
     feed() raises MkvError at broken structure, at a second Segment, at Tracks or a time scale
-    that change, and where more than element_bytes_max bytes would have to be held (a header, a
-    level-1 element, a BlockGroup; never a SimpleBlock). close() raises it if the body ends in
+    that change, at tags inside tags beyond element_depth_max, and where more than
+    element_bytes_max bytes would have to be held (a header, a level-1 element, a BlockGroup;
+    never a SimpleBlock). close() raises it if the body ends in
     the middle of an element or before the stated end of its Cluster; a Cluster of unknown size
     ends with the body.
     """
 
-    def __init__(self, *, element_bytes_max: int = HELD_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        element_bytes_max: int = HELD_BYTES_MAX,
+        element_depth_max: int = ELEMENT_DEPTH_MAX,
+    ) -> None:
         super().__init__(ElementReader(payloads=False, element_bytes_max=element_bytes_max))
+        self._element_depth_max = element_depth_max
         self._held_bytes_max = element_bytes_max
         self._cut_at = 0  # position of the first byte that is in no Piece yet
         self._held = bytearray()  # what earlier calls brought from there on
@@ -229,7 +237,9 @@ class ProducerSplitter(Incremental[Piece]):
         events.append(ClusterClosed())
 
     def _on_trailing(self, token: Value | Skipped, events: list[Piece]) -> None:
-        tags = read_tags(token) if isinstance(token, Value) and token.id == Id.TAGS else ()
+        tags: tuple[tuple[str, str], ...] = ()
+        if isinstance(token, Value) and token.id == Id.TAGS:
+            tags = read_tags(token, element_depth_max=self._element_depth_max)
         events.append(Trailing(self._cut(token.end), tags))
         if any(name == END_OF_FRAGMENT_TAG for name, _ in tags):
             events.append(EndOfFragment())

@@ -1,6 +1,7 @@
 """Files that are no videos, are damaged or mean harm: words, or the frames that there are."""
 
 import random
+import re
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +10,7 @@ import av
 import pytest
 from PIL import Image as Pillow
 
-from streamproc.decode.container import PIXELS_MAX
+from streamproc.decode.picture_size import PIXELS_MAX
 from streamproc.errors import MediaError, UnsupportedCodec
 from streamproc.model.video import VideoFrame
 from tests.decode.clips import film
@@ -231,7 +232,7 @@ def test_pictures_that_claim_to_be_huge_are_refused_before_they_are_decoded(tmp_
     header = prores.read_bytes().replace(*sized)
     words = refused(written(tmp_path / "b.mov", header))
     assert "30000x30000 pixels" in words
-    assert f"up to {PIXELS_MAX} pixels" in words
+    assert f"at most {PIXELS_MAX} are decoded (media.picture_pixels_max)" in words
 
     jpeg = movie(tmp_path / "a.avi", frames=3, encoder="mjpeg", pixels="yuvj420p").read_bytes()
     start_of_frame = b"\xff\xc0\x00\x11\x08"
@@ -281,6 +282,48 @@ def test_an_hour_of_uncompressed_sound_is_not_too_much(tmp_path: Path) -> None:
     with large.open("r+b") as file:
         file.truncate(48_000 * 3600 * 2)  # nothing but a hole
     assert len(watched(large)) == 25
+
+
+def _with_chunks_of(data: bytes, samples: int, table: int) -> bytes:
+    """Every run of chunks of this table has so many samples each."""
+    at = [found.end() for found in re.finditer(b"stsc", data)][table]
+    [runs] = struct.unpack_from(">I", data, at + 4)
+    spoilt = bytearray(data)
+    for run in range(runs):
+        struct.pack_into(">I", spoilt, at + 8 + 12 * run + 4, samples)
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize("samples", [200_000_000, 2_000_000_000])
+def test_chunks_of_sound_that_only_claim_to_be_huge_take_no_memory(
+    tmp_path: Path, samples: int
+) -> None:
+    """FFmpeg counts them by the chunk, and would make 1 GB of index of these 200 kB."""
+    data = movie(tmp_path / "a.mov", sound_ms=(0, 1000), sound_encoder="pcm_s16le").read_bytes()
+    bomb = _with_chunks_of(data, samples, 1)
+    for spoilt in (bomb, bomb.replace(b"moov", b"free"), with_long_size(bomb, b"stco")):
+        words = refused(written(tmp_path / "b.mov", spoilt))
+        assert "pictures and sounds; streamproc reads up to 16000000" in words
+
+
+def test_a_table_of_chunks_in_no_order_counts_as_the_most_it_can_mean(tmp_path: Path) -> None:
+    data = movie(tmp_path / "a.mov", sound_ms=(0, 1000), sound_encoder="pcm_s16le").read_bytes()
+    bomb = bytearray(_with_chunks_of(data, 2_000_000_000, 1))
+    at = bomb.rindex(b"stsc") + 12  # the first run begins behind all others
+    bomb[at : at + 4] = struct.pack(">I", 1_000_000)
+    assert "pictures and sounds" in refused(written(tmp_path / "b.mov", bytes(bomb)))
+
+
+@pytest.mark.parametrize("track", [2**31, 2**32 - 1])
+def test_a_track_with_a_number_that_ffmpeg_counts_up_to_is_refused(
+    tmp_path: Path, track: int
+) -> None:
+    data = movie(tmp_path / "a.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}).read_bytes()
+    at = data.index(b"tkhd") + 16
+    spoilt = data[:at] + struct.pack(">I", track) + data[at + 4 :]
+    for bomb in (spoilt, with_long_size(spoilt, b"tkhd")):
+        words = refused(written(tmp_path / "b.mp4", bomb))
+        assert "has a track numbered above 2147483647" in words
 
 
 WORDS = [b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1", b"\xff" * 8]

@@ -35,7 +35,7 @@ class Painted:
     decoding = threading.Event()  # set while a frame is being decoded
     may_decode = threading.Event()
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, pixels_max: int) -> None:
         self.metadata = VideoMetadata("h264", "QuickTime / MOV", 2000, 10.0, 8, 8)
         self.progress = 0.0
         Painted.opened += 1
@@ -363,8 +363,8 @@ async def test_a_video_that_was_being_opened_is_closed(
     opening, may_open = threading.Event(), threading.Event()
 
     class Slow(Painted):
-        def __init__(self, path: Path, name: str) -> None:
-            super().__init__(path, name)
+        def __init__(self, path: Path, name: str, *, pixels_max: int) -> None:
+            super().__init__(path, name, pixels_max=pixels_max)
             opening.set()
             may_open.wait(60)
 

@@ -18,6 +18,7 @@ from streamproc.clock import FakeClock
 from streamproc.errors import (
     EngineError,
     MediaError,
+    StoreUnavailable,
     TokenMismatch,
     TooManyJobs,
     TransientFailure,
@@ -278,7 +279,50 @@ async def test_a_source_that_does_not_answer_is_patiently_asked(
     await reaches(runner, job_id, "SUCCEEDED")
 
 
-async def test_a_full_disk_fails_the_job_as_soon_as_that_can_be_written(
+async def test_a_job_waits_while_the_disk_is_full_and_says_so(
+    opened: Open,
+    job_spec: JobSpec,
+    world: ScriptedJobWorld,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = await opened(starts_max=2)
+    store, attempts = runner._store, 0
+
+    async def no_room(*_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise StoreUnavailable("jobs.db: database or disk is full; free space on its disk")
+
+    with monkeypatch.context() as full:
+        full.setattr(store.results, "add", no_room)
+        job_id = await runner.start(job_spec)
+        async with asyncio.timeout(60):
+            while attempts < 4:
+                await clock.advance(1)
+        await until(lambda: job_id in runner._troubles)
+        [view] = await runner.list_jobs(REGION, None, 10)
+        assert (view.status, view.progress) == ("IN_PROGRESS", 0)
+        assert "free space on its disk" in view.message
+    async with asyncio.timeout(60):
+        while (view := await runner.get(REGION, job_id)).status == "IN_PROGRESS":
+            await clock.advance(1)
+    assert (view.status, view.message) == ("SUCCEEDED", "")
+    assert len(await found(runner, job_id)) == 30, "each once, whatever an attempt had written"
+
+
+async def test_a_job_that_waits_for_the_disk_is_run_by_the_next_daemon(
+    opened: Open, job_spec: JobSpec, world: ScriptedJobWorld
+) -> None:
+    runner = await opened(starts_max=1)
+    world.fail("look", StoreUnavailable("collections.db: disk is full"))
+    job_id = await runner.start(job_spec)
+    await until(lambda: job_id in runner._troubles)
+    await runner.aclose()
+    await reaches(await opened(starts_max=1), job_id, "SUCCEEDED")
+
+
+async def test_a_failure_is_written_as_soon_as_it_can_be(
     opened: Open,
     job_spec: JobSpec,
     world: ScriptedJobWorld,
@@ -286,33 +330,24 @@ async def test_a_full_disk_fails_the_job_as_soon_as_that_can_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runner = await opened()
-    store = runner._store
-    full = OperationalError("INSERT", {}, Exception("database or disk is full"))
-    fail, attempts = store.fail, 0
-
-    async def no_room(*_: object) -> None:
-        raise full
+    fail, attempts = runner._store.fail, 0
 
     async def no_room_at_first(job: Any, message: str) -> None:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
-            raise full
+            raise StoreUnavailable("disk is full")
         await fail(job, message)
 
-    monkeypatch.setattr(store.results, "add", no_room)
-    monkeypatch.setattr(store, "fail", no_room_at_first)
+    monkeypatch.setattr(runner._store, "fail", no_room_at_first)
+    world.fail("look", MediaError("s3://clips/clip.mp4 is odd"))
     job_id = await runner.start(job_spec)
     await until(lambda: attempts == 1)
     assert (await runner.get(REGION, job_id)).status == "IN_PROGRESS"
     async with asyncio.timeout(60):
         while attempts < 3:
             await clock.advance(1)
-    view = await reaches(runner, job_id, "FAILED")
-    assert "database or disk is full" in view.message
-    assert "make room" in view.message
-    monkeypatch.undo()
-    await reaches(runner, await runner.start(job_spec), "SUCCEEDED")
+    assert (await reaches(runner, job_id, "FAILED")).message == "s3://clips/clip.mp4 is odd"
 
 
 # --- the daemon ends ---------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_ebml_lacing(packets: list[bytes]) -> None:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(packet=st.binary(max_size=60), count=st.integers(1, 256))
+@given(packet=st.binary(min_size=1, max_size=60), count=st.integers(1, 256))
 def test_fixed_size_lacing(packet: bytes, count: int) -> None:
     assert unlace(laced(FIXED, bytes([count - 1]) + packet * count)) == [packet] * count
 
