@@ -19,7 +19,7 @@ _HIDDEN: Final = "***"
 # Every repetition is bounded, or of what cannot match twice: hostile text takes linear time.
 _SECRETS: Final = (
     # rtsp://user:password@camera; a password may hold whatever a URL should not.
-    (re.compile(r"://[^\s'\"<>]{1,512}@"), f"://{_HIDDEN}@"),
+    (re.compile(r"://\S{1,512}@"), f"://{_HIDDEN}@"),
     # Authorization, as a header, in a mapping or in a list of pairs.
     (re.compile(r"(?i)(authorization\W{1,6})[^\r\n'\"]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"AWS4-HMAC-SHA256[^\r\n'\"&]*"), f"AWS4-HMAC-SHA256 {_HIDDEN}"),
@@ -32,7 +32,7 @@ _SECRETS: Final = (
     (
         re.compile(
             r"(?i)((?:secret(?:[_-]?access)?[_-]?key|(?:session|security)[_-]?token|"
-            r"password|passwd|passphrase)['\"]?\s{0,4}[=:,]\s{0,4}['\"]?)[^\s&'\",;)]+"
+            r"(?<=['\"])token|password|passwd|passphrase)['\"]?\s{0,4}[=:,]\s{0,4}['\"]?)[^\s&'\",;)]+"
         ),
         rf"\1{_HIDDEN}",
     ),
@@ -41,7 +41,10 @@ _SECRETS: Final = (
     # Embeddings, as bytes or as numbers.
     (re.compile(r"\bb(?:'(?:[^'\\\n]|\\.){48,}'?|\"(?:[^\"\\\n]|\\.){48,}\"?)"), "<bytes>"),
     (
-        re.compile(r"(?:-?\d{1,4}\.\d{0,20}(?:e[+-]?\d{1,3})?[\s,]{1,16}){8,}(?:-?\d[\d.e+-]{0,24})?"),
+        re.compile(
+            r"(?:-?\d{1,4}(?:\.\d{0,20}|(?=e))(?:e[+-]?\d{1,3})?[\s,]{1,16}){8,}"
+            r"(?:-?\d[\d.e+-]{0,24})?"
+        ),
         "<numbers> ",
     ),
 )  # fmt: skip

@@ -36,6 +36,7 @@ def formatter(request: pytest.FixtureRequest) -> logging.Formatter:
     [
         ("cannot open rtsp://admin:hunter2@10.0.0.7:554/stream1", "hunter2"),
         ("cannot open rtsp://admin:hun/ter?2@10.0.0.7/stream1", "ter?2"),
+        ("cannot open 'rtsp://admin:hun'ter<2@10.0.0.7/stream1'", "ter<2"),
         ("GET https://user:hunter2@example.org/a failed", "hunter2"),
         ("proxy http://hunter2@example.org", "hunter2"),
         (f"Authorization: {HEADER}", SIGNATURE),
@@ -51,6 +52,7 @@ def formatter(request: pytest.FixtureRequest) -> logging.Formatter:
         (f"SecretAccessKey: '{SECRET}'", SECRET),
         (f'{{"secret_key": "{SECRET}"}}', SECRET),
         ("'SessionToken': 'FwoGZXIvYXdzE'", "FwoGZXIvYXdzE"),
+        ("{'access_key': 'ASIA', 'token': 'FwoGZXIvYXdzE'}", "FwoGZXIvYXdzE"),
         ("password=hunter2", "hunter2"),
         (
             f"(sqlite3.OperationalError) disk full [SQL: INSERT] [parameters: ('{SECRET}', 1)]",
@@ -59,6 +61,7 @@ def formatter(request: pytest.FixtureRequest) -> logging.Formatter:
         (f"embedding {np.linspace(-0.9, 0.9, 512).astype(np.float32).tobytes()!r}", "\\xbf"),
         (f"embedding {np.linspace(-0.9, 0.9, 512).tolist()}", "0.89"),
         (f"embedding {np.linspace(-0.9, 0.9, 64)!r}", "0.8"),
+        (f"embedding {[0.5, 1e-05, -0.25, 3e-07, *[0.125, 2e-05] * 4]}", "0.125"),
     ],
 )
 def test_no_secret_leaves_wherever_it_stands(

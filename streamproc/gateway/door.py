@@ -3,10 +3,14 @@
 Knows what of a request a signature covers; knows no keys, policies or operations.
 """
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from streamproc.gateway.errors import AccessDenied
+from streamproc.gateway.words import shown
 from streamproc.model.caller import ANYONE, Caller
 
 
@@ -42,15 +46,26 @@ class Doorkeeper(Protocol):
 
 
 class OpenDoor:
-    """The doorkeeper where signatures are not verified. Loopback only."""
+    """The doorkeeper where signatures are not verified. Loopback only.
+
+    Keeps out what a browser on this machine sends for pages of others, who can make their
+    page's name stand for 127.0.0.1 (DNS rebinding). Browsers name the page with every POST
+    (Origin, fetch standard), and every operation is one.
+    """
 
     async def admit(
         self,
-        head: RequestHead,  # noqa: ARG002
+        head: RequestHead,
         signing_name: str,  # noqa: ARG002
         *,
         streams: bool,  # noqa: ARG002
     ) -> Admission:
+        for name, value in head.headers:
+            if name.lower() == "origin" and not _is_of_this_machine(value):
+                raise AccessDenied(
+                    f"Web pages of '{shown(value)}' may not call while nobody is asked for a key; "
+                    "open the page on localhost, or set auth.required = true and sign."
+                )
         return _OPEN
 
 
@@ -60,3 +75,11 @@ class _Open:
 
 
 _OPEN = _Open()
+
+
+def _is_of_this_machine(origin: str) -> bool:
+    try:
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -78,6 +78,7 @@ class Server:
     ) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # sock_accept does not wait while somebody is at the door
             try:
                 sock, address = await loop.sock_accept(listener)
             except OSError as error:
@@ -91,9 +92,11 @@ class Server:
                 _refuse(sock, refusal, is_plain=tls is None)
                 continue
             self._clients[client] += 1
-            _spawn(self._open(sock, client, tls() if tls else None), self._opening)
+            _spawn(self._open(sock, client, tls), self._opening)
 
-    async def _open(self, sock: socket.socket, client: str, tls: ssl.SSLContext | None) -> None:
+    async def _open(
+        self, sock: socket.socket, client: str, tls: Callable[[], ssl.SSLContext] | None
+    ) -> None:
         """Carry a connection to where aiohttp has it, through its handshake."""
         made: list[Connection] = []
 
@@ -109,13 +112,17 @@ class Server:
         options = {"ssl_handshake_timeout": _HANDSHAKE_S_MAX, "ssl_shutdown_timeout": 2.0}
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                make, sock, ssl=tls, **(options if tls else {})
+                make, sock, ssl=tls() if tls else None, **(options if tls else {})
             )
             if made[0].is_open:
                 self._connections.add(made[0])
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # ssl.SSLError is one
             log.debug("a connection was not made: %s", error)
+        except Exception:
+            log.exception("a connection was not made")
         finally:
+            if not made:
+                sock.close()
             if not made or not made[0].was_made:
                 self._count_out(client)  # it will not tell by itself
 
@@ -147,7 +154,11 @@ class Server:
             await asyncio.sleep(_CHECK_S)
             now = loop.time()
             for connection in list(self._connections):
-                connection.check(now)
+                try:
+                    connection.check(now)
+                except Exception:  # of one connection; the others are watched on
+                    log.exception("a connection cannot be watched; closed")
+                    connection.force_close()
 
     def _tell(self, message: str) -> None:
         now = asyncio.get_running_loop().time()

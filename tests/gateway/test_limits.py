@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import socket
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from streamproc.gateway.app import build_app
-from streamproc.gateway.connection import HEADERS_MAX
+from streamproc.gateway.connection import HEADERS_MAX, Connection
 from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.door import Admission, RequestHead
 from streamproc.gateway.errors import AccessDenied, BodyCut
@@ -143,7 +144,13 @@ async def start(house: House) -> AsyncIterator[Start]:
     """Serve with these settings of [server]; gives the address."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def serve(*, address: str = "127.0.0.1", is_private: bool = False, **settings: Any):  # type: ignore[no-untyped-def]
+        async def serve(  # type: ignore[no-untyped-def]
+            *,
+            address: str = "127.0.0.1",
+            is_private: bool = False,
+            tls: Any = None,
+            **settings: Any,
+        ):
             config = ServerConfig(
                 **{
                     "header_bytes_max": HEADER_BYTES_MAX,
@@ -164,7 +171,7 @@ async def start(house: House) -> AsyncIterator[Start]:
             server = Server(app, config)
             stack.push_async_callback(server.aclose)
             await server.start()
-            server.listen(listener, is_private=is_private)
+            server.listen(listener, tls=tls, is_private=is_private)
             return listener.getsockname()
 
         yield serve
@@ -299,10 +306,34 @@ async def drip(wire: Wire, data: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_one_connection_that_cannot_be_watched_blinds_nobody(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind: list[Connection] = []
+    check = Connection.check
+
+    def failing(self: Connection, now: float) -> None:
+        blind[:] = blind or [self]
+        if self is blind[0]:
+            raise RuntimeError("of this one")
+        check(self, now)
+
+    monkeypatch.setattr(Connection, "check", failing)
+    address = await start(body_timeout_s=1.0)
+    first = await connect(address)
+    assert await first.is_closed()
+    second = await connect(address)
+    second.send(b"GET / HTTP/1.1\r\n")
+    assert await second.refusal() == (408, "RequestTimeoutException")
+
+
 # --- bodies ----------------------------------------------------------------------------------
 
 
-async def test_a_slow_body_ends_however_steadily_it_drips(start: Start, connect: Connect) -> None:
+async def test_a_slow_body_ends_however_steadily_it_drips(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.gateway.connection._LINGERING_S", 0.5)
     wire = await connect(await start(body_timeout_s=1.0))
     wire.send(request("Content-Length: 5000", body=b"", length=False))
     dripping = asyncio.create_task(drip(wire, b" " * 5000))
@@ -494,6 +525,53 @@ async def test_no_crowd_keeps_the_daemon_from_its_own_streams(
 ) -> None:
     address = await start(connections_max=16, is_private=True)
     assert all([await is_served(await connect(address)) for _ in range(20)])
+
+
+async def test_a_certificate_that_breaks_costs_one_connection_and_no_more(
+    start: Start, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tls() -> ssl.SSLContext:
+        raise RuntimeError("half a certificate")
+
+    address = await start(connections_max=16, tls=tls)
+    for _ in range(20):  # more than there may be, had one been counted for ever
+        assert await (await connect(address)).is_closed()
+    assert "half a certificate" in caplog.text
+    assert "16 connections are open" not in caplog.text
+
+
+async def test_handshakes_that_fail_are_not_counted_for_ever(
+    start: Start, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    address = await start(connections_max=16, tls=lambda: context)
+    for _ in range(20):
+        wire = await connect(address)
+        wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert await wire.is_closed()
+    assert "16 connections are open" not in caplog.text
+
+
+async def test_a_crowd_at_the_door_leaves_time_for_who_is_in(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []  # of the loop, at each connection
+    passed = 0
+
+    def refusal(self: Server, client: str) -> str:
+        steps.append(passed)
+        return "Nobody comes in."
+
+    monkeypatch.setattr(Server, "_refusal", refusal)
+    address = await start()
+    with contextlib.ExitStack() as crowd:
+        for _ in range(50):  # all of them wait before the first is accepted
+            crowd.enter_context(socket.create_connection(address))
+        async with asyncio.timeout(60):
+            while len(steps) < 50:
+                passed += 1
+                await asyncio.sleep(0)
+    assert len(set(steps)) == 50
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,37 @@ async def test_a_malformed_signature_is_refused_before_anything_else(
     assert "Authorization header lacks SignedHeaders" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "comes_in"),
+    [
+        # What a browser sends for a page whose name was made to stand for 127.0.0.1.
+        ("http://rebound.example:8080", False),
+        ("http://127.0.0.1.example", False),
+        ("http://localhost.example", False),
+        ("http://192.0.2.7:8080", False),
+        ("null", False),
+        ("http://[", False),
+        ("", False),
+        ("http://127.0.0.1:3000", True),
+        ("http://localhost:3000", True),
+        ("http://[::1]:3000", True),
+    ],
+)
+async def test_where_nobody_is_asked_for_a_key_only_this_machine_s_pages_come_in(
+    url: str, fetch: Fetch, origin: str, comes_in: bool
+) -> None:
+    headers = {
+        "Origin": origin,
+        "X-Amz-Target": "RekognitionService.DescribeCollection",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+    answer = await fetch("POST", url, data=b'{"CollectionId": "a"}', headers=headers)
+    assert (answer.status == 200) == comes_in
+    if not comes_in:
+        assert answer.json()["__type"] == "AccessDeniedException"
+        assert "auth.required" in answer.json()["message"]
+
+
 async def test_an_unknown_path_is_a_short_json_error(url: str, fetch: Fetch) -> None:
     for path in ("/", "/favicon.ico", "/a%ff/..%2f?x=%zz"):
         answer = await fetch("GET", url + path)
