@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -25,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 
 from streamproc.db import Database, settings
 from streamproc.db import database as database_module
+from streamproc.db.remnants import has_remnants
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from tests.cancellation import cut_at
 from tests.small_disk import small_disk
@@ -272,3 +274,35 @@ async def test_the_log_is_brought_back_to_nothing_once_no_reader_needs_it(
         await put(database, *(next(keys) for _ in range(20)))
     assert log.stat().st_size < bound
     assert await count(database) == next(keys)
+
+
+async def test_no_older_place_of_a_row_is_left_within_a_page(
+    database: Database, path: Path
+) -> None:
+    """secure_delete zeros a row where it lies, not where it lay before SQLite moved it."""
+    chance = random.Random(3)
+    alive: dict[int, bytes] = {}
+    gone: list[bytes] = []
+    keys = itertools.count()
+    for _ in range(60):
+        async with database.write() as connection:
+            new = {next(keys): chance.randbytes(600) for _ in range(chance.randint(1, 15))}
+            rows = [{"key": key, "data": data} for key, data in new.items()]
+            await connection.execute(insert(SECRETS), rows)
+            alive |= new
+            old = chance.sample(sorted(alive), min(len(alive), chance.randint(0, 14)))
+            await connection.execute(delete(SECRETS).where(SECRETS.c.key.in_(old)))
+            gone += [alive.pop(key) for key in old]
+    with closing(sqlite3.connect(path)) as plain:
+        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert has_remnants(path), "or this shows nothing"
+    await database.forget()
+    assert not has_remnants(path)
+    left = bytes_of(path.parent)
+    assert not [data for data in gone if any(part in left for part in batched(data, 32))]
+    assert all(data in left for data in alive.values())
+    assert await count(database) == len(alive)
+
+
+def batched(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data) - size + 1, size)]

@@ -1,5 +1,6 @@
 """A data folder of an earlier version opens, whole, and one that cannot be is left as it was."""
 
+import ast
 import logging
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, MetaData, String, Table
 
+from streamproc.access import keys as key_store
 from streamproc.api import tag_store
 from streamproc.api.tag_store import TagStore
 from streamproc.clock import FakeClock
@@ -60,7 +62,13 @@ HISTORIES = [
     History("data.db", data_store.metadata, data_store.REVISIONS),
     History("video/video.db", video_tables.METADATA, video_tables.REVISIONS),
 ]
-every_store = pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.file)
+LATER = [History("keys.db", key_store._metadata, key_store._REVISIONS)]
+"""Stores that the first release did not have."""
+
+old_stores = pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.file)
+every_store = pytest.mark.parametrize(
+    "history", HISTORIES + LATER, ids=lambda history: history.file
+)
 
 
 @pytest.fixture
@@ -127,6 +135,15 @@ def test_a_new_file_is_made_at_the_head(history: History, tmp_path: Path) -> Non
 
 
 @every_store
+def test_a_step_uses_no_code_that_goes_on_changing(history: History) -> None:
+    for script in history.revisions.folder.glob("*.py"):
+        for node in ast.walk(ast.parse(script.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                first = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+                assert str(first).split(".")[0] in {"sqlalchemy", "alembic"}, script
+
+
+@old_stores
 def test_a_file_of_the_first_release_is_brought_to_the_head(
     history: History, old_folder: Path
 ) -> None:

@@ -22,13 +22,14 @@ from streamproc.model.caller import Right
 log = logging.getLogger(__name__)
 
 WATCH_S = 1.0
-"""How soon a stream whose caller's key was revoked hears of it, where no request does sooner."""
+"""How often the file is read in any case: for streams, which ask nothing, and for changes that
+its times did not show."""
 LAST_USED_S = 300.0
 """How coarse "last used" is: no request waits for it, and the disk is left in peace."""
 
-# File systems tell the time of a change in ticks of some milliseconds. Two changes within one
-# look like one, so what has just changed is read again.
-_TICK_S = 0.05
+# A commit is seen by readers only once its bytes are on disk, and the file's time is that of the
+# bytes; and file systems tell times in ticks. So what has just changed is read again.
+_SETTLED_S = 2.0
 
 _Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
@@ -58,6 +59,7 @@ class KeyRing:
             for key in internal
         }
         self._known: dict[str, _Known] = {}
+        self._unreadable: dict[str, str] = {}  # policies that were told to be, by key
         self._stamp: _Stamp | None = None  # of the file as it was read; None: read it again
         self._inode: int | None = None  # of the file that is open
         self._reading = asyncio.Lock()
@@ -113,13 +115,13 @@ class KeyRing:
         if access_key_id in self._known:
             self._used_at[access_key_id] = self._clock.now()
 
-    async def refresh(self) -> None:
-        """Read the file again if it is not as it was."""
-        if self._stamp_now() == self._stamp:
+    async def refresh(self, *, anyway: bool = False) -> None:
+        """Read the file again if it is not as it was, or anyway."""
+        if self._stamp_now() == self._stamp and not anyway:
             return
         async with self._reading:
             stamp = self._stamp_now()
-            if stamp == self._stamp:
+            if stamp == self._stamp and not anyway:
                 return
             if stamp[0] is None or stamp[0][0] != self._inode:
                 await self._reopen()
@@ -142,15 +144,20 @@ class KeyRing:
     async def _reopen(self) -> None:
         """Somebody put another file in its place, or took it away: then nobody comes in."""
         log.warning("%s is another file than before; its keys are read anew", self._path)
-        self._known = {}
+        self._known, self._stamp = {}, None
         await self._store.aclose()
         await self._open()
 
     def _knowledge(self, key: AccessKey) -> "_Known | None":
+        known = self._known.get(key.id)
+        if known is not None and known.key == key:
+            return known
         try:
             policy = parse_policy(key.policy)
         except PolicyError as error:
-            log.error("key %s of %s opens nothing: %s", key.id, key.name, error)
+            if self._unreadable.get(key.id) != key.policy:
+                self._unreadable[key.id] = key.policy
+                log.error("key %s of %s opens nothing: %s", key.id, key.name, error)
             return None
         return _Known(key, policy, f"arn:aws:iam::{self._account_id}:user/{key.name}")
 
@@ -159,7 +166,7 @@ class KeyRing:
         while True:
             await self._clock.sleep(WATCH_S)
             try:
-                await self.refresh()
+                await self.refresh(anyway=True)
                 if self._clock.monotonic() - written_at >= LAST_USED_S:
                     written_at = self._clock.monotonic()
                     await self._write_last_used()
@@ -216,8 +223,9 @@ class KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyCaller:
-    """Implements Caller. What the key may do is asked when it matters, not when it came in: a
-    policy that is changed counts for calls that are under way."""
+    """Implements Caller. What the key may do is asked when it matters, not when it came in: of a
+    policy that is changed, a call that is under way hears with the next right it needs. A stream
+    needs none; only the end of its key ends it."""
 
     _ring: KeyRing = field(repr=False)
     access_key_id: str
@@ -261,4 +269,4 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
 
 def _is_settled(stamp: _Stamp) -> bool:
     """The wall clock, not the daemon's: file systems know no other."""
-    return all(part is None or abs(time.time() - part[1] / 1e9) > _TICK_S for part in stamp)
+    return all(part is None or abs(time.time() - part[1] / 1e9) > _SETTLED_S for part in stamp)

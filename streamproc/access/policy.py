@@ -184,7 +184,7 @@ def _check_resource(pattern: str, what: str) -> None:
     if not pattern.isprintable():
         raise PolicyError(f"{what} has a character that cannot be printed; write ? in its place")
     parts = pattern.split(":", _ARN_PARTS - 1)
-    is_whole = len(parts) == _ARN_PARTS or parts[-1].endswith("*")
+    is_whole = bool(parts[-1]) and (len(parts) == _ARN_PARTS or parts[-1].endswith("*"))
     if pattern != "*" and (parts[0] != "arn" or not is_whole):
         raise PolicyError(
             f"{what} is neither * nor an ARN (arn:aws:service:region:account:resource), in "

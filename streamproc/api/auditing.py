@@ -4,7 +4,8 @@ An answer (who was found) is written down before the caller hears it. A change (
 out) has two lines of one RequestId: Stage asked, on disk before anything changes, and Stage done
 with what was changed, on disk before the caller hears yes; that one is the receipt. If the first
 cannot be written nothing happens, if the second cannot, the answer waits until it can. A change
-that did not come to its end has its asked and no done.
+that an error ended has Stage failed in place of done, one that the end of the daemon cut off has
+its asked alone: of both, all or nothing of what was asked may have been done.
 """
 
 import logging

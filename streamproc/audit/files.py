@@ -1,6 +1,8 @@
 """Files of the audit log: made for their owner alone, appended to, brought to disk. Blocking."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -16,23 +18,39 @@ def append_bytes(segment: Path, chunk: bytes, *, sync: bool) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Made for its owner alone if it is missing, and on disk."""
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            _own_like(folder.parent, handle)
+        finally:
+            os.close(handle)
+        bring_to_disk(folder.parent)
+
+
 def open_owned(path: Path, flags: int) -> int:
-    """Made if it is missing, and its owner's alone."""
-    handle = os.open(path, flags | os.O_CREAT, 0o600)
+    """Made if it is missing, and its owner's alone; never through a link."""
+    handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        own_like(path.parent, handle)
+        _own_like(path.parent, handle)
     except BaseException:
         os.close(handle)
         raise
     return handle
 
 
-def own_like(folder: Path, made: int | Path) -> None:
+def _own_like(folder: Path, handle: int) -> None:
     """What root makes belongs to whom the folder belongs to: the daemon must be able to go on
-    after a command that root has run."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(made, owner.st_uid, owner.st_gid)
+    after a command that root has run. But that owner must not be given another's file, by a link
+    that lay in wait for root."""
+    owner, found = folder.stat(), os.fstat(handle)
+    if os.geteuid() != 0 or found.st_uid == owner.st_uid:
+        return
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        raise OSError(errno.EMLINK, "a file in it is a link to a file of somebody else")
+    os.chown(handle, owner.st_uid, owner.st_gid)
 
 
 def bring_to_disk(path: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamproc.audit.files import append_bytes, bring_to_disk, open_owned, own_like
+from streamproc.audit.files import append_bytes, bring_to_disk, make_folder, open_owned
 from streamproc.audit.head import REMEDY, Head, check_head, head_bytes, read_head, write_head
 from streamproc.audit.line import (
     LINE_BYTES_MAX,
@@ -58,9 +58,7 @@ class LogFolder:
     def create(self) -> None:
         """Make what is missing, and look whether the log can be gone on with."""
         with self._explained():
-            if not self.folder.exists():
-                self.folder.mkdir(parents=True, mode=0o700)
-                own_like(self.folder.parent, self.folder)
+            make_folder(self.folder)
             with self._locked():
                 if not segments(self.folder) and read_head(self.folder) is None:
                     write_head(self.folder, Head())

@@ -55,8 +55,9 @@ def write_head(folder: Path, head: Head) -> None:
     """Replaced at once and for good: after a power cut it is the old one or the new one."""
     draft = folder / "head.new"
     data = json.dumps({"number": head.number, "hash": head.hash}).encode() + b"\n"
-    handle = open_owned(draft, os.O_WRONLY | os.O_TRUNC)
+    handle = open_owned(draft, os.O_WRONLY)
     try:
+        os.ftruncate(handle, 0)
         os.write(handle, data)
         os.fsync(handle)
     finally:

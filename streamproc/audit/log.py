@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
+_NUMBER_MAX: Final = 10**15  # that a line may have; it is told before which it gets
 
 
 class Audit(Protocol):
@@ -131,7 +132,7 @@ class AuditLog:
         self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
     ) -> None:
         entry = Entry(self._clock.now(), who, event, details)
-        encode(entry, 0, GENESIS)  # what cannot be written is its caller's mistake alone
+        encode(entry, _NUMBER_MAX, GENESIS)  # what cannot be written is its caller's mistake alone
         waiting = _Waiting(entry, durable)
         self._waiting.append(waiting)
         if self._writing is None or self._writing.done():
@@ -206,7 +207,7 @@ async def open_audit(folder: Path, clock: Clock, *, enabled: bool = True) -> Aud
 
 
 def operator(command: str) -> str:
-    """Who acts through a command: by their account on this machine."""
+    """Who acts through a command: by their account on this machine, root as root."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run as an account that has no name

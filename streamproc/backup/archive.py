@@ -171,7 +171,7 @@ class ArchiveReader:
                 )
             files = tuple(Listed(**item) for item in members.pop("files"))
             return Manifest(files=files, **members)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BackupError("the archive's manifest is damaged") from None
 
 

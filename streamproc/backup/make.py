@@ -163,7 +163,7 @@ def copy_database(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode=DELETE")
             [verdict] = copy.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise BackupError(f"{source} cannot be copied: {error}") from error
+        raise BackupError(f"{source} cannot be copied to {target.parent}: {error}") from error
     if verdict != "ok":
         raise BackupError(
             f"{source} is damaged ({verdict.splitlines()[0]}); a copy of it would not be a backup. "

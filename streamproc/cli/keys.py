@@ -1,15 +1,16 @@
 """streamproc keys: who may call the daemon, and what they may do.
 
 Works on the data folder itself, beside a running daemon or without one: who may write there is
-who may make keys. Every change is a line of the audit log.
+who may make keys. Every change is written into the audit log, before it as asked and behind it as
+done; what cannot be written down is not done, except that a key can always be revoked.
 """
 
 import asyncio
 import os
-import pwd
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -70,8 +71,14 @@ def create(
     lifetime_s = None if expires is None else _seconds("--expires", expires)
     if lifetime_s == 0:
         raise StreamprocError(f"--expires {expires} is over at once; write 12h, say")
-    new = place.run(lambda store: store.create(name, document, lifetime_s), makes=True)
-    place.audit("CreateAccessKey", {**_told(new.id, name, new.expires_at), "Policy": policy})
+    asked = {"UserName": name, "Policy": policy}
+    new = place.change(
+        "CreateAccessKey",
+        [asked],
+        lambda store: store.create(name, document, lifetime_s),
+        makes=True,
+    )
+    place.done("CreateAccessKey", {**_told(new.id, name, new.expires_at), "Policy": policy})
     Console(stderr=True).print(
         f"# {escape(name)} may do what {escape(policy)} says. The secret is not shown again.",
         highlight=False,
@@ -118,8 +125,10 @@ def rotate(
     """Make a new key in place of one, with its name and policy; the old one ends after --keep."""
     keep_s = _seconds("--keep", keep)
     place = _Place(config, data_dir)
-    new, old = place.run(lambda store: store.rotate(which, keep_s))
-    place.audit("RotateAccessKey", {**_told(new.id, old.name, None), "Replaced": old.id})
+    new, old = place.change(
+        "RotateAccessKey", place.found(which), lambda store: store.rotate(which, keep_s)
+    )
+    place.done("RotateAccessKey", {**_told(new.id, old.name, None), "Replaced": old.id})
     ends = f"ends in {keep}" if keep_s else "is good no longer"
     Console(stderr=True).print(
         f"# {escape(old.name)}: {old.id} {ends}. The secret is not shown again.",
@@ -133,9 +142,11 @@ def rotate(
 def revoke(which: Which, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """End a key at once, or all keys of a name. Streams that were opened with it are cut off."""
     place = _Place(config, data_dir)
-    for key in place.run(lambda store: store.revoke(which)):
-        place.audit("RevokeAccessKey", _told(key.id, key.name, None))
+    revoked = place.run(lambda store: store.revoke(which))
+    for key in revoked:
         typer.echo(f"revoked {key.id} of {key.name}")
+    for key in revoked:
+        place.done("RevokeAccessKey", _told(key.id, key.name, None))
 
 
 @keys.command()
@@ -156,8 +167,9 @@ def policy(
             typer.echo(key.policy)
         return
     text = _policy_of(document, stream or [])
-    for key in place.run(lambda store: store.set_policy(which, text)):
-        place.audit("PutKeyPolicy", {**_told(key.id, key.name, None), "Policy": document})
+    asked = [{**key, "Policy": document} for key in place.found(which)]
+    for key in place.change("PutKeyPolicy", asked, lambda store: store.set_policy(which, text)):
+        place.done("PutKeyPolicy", {**_told(key.id, key.name, None), "Policy": document})
         typer.echo(f"{key.id} of {key.name} may do what {document} says")
 
 
@@ -171,6 +183,41 @@ class _Place:
 
     def run(self, work: "Callable[[KeyStore], Awaitable[T]]", *, makes: bool = False) -> T:
         """Do this with the keys of the folder. makes: the folder need not exist."""
+        self._enter(makes=makes)
+        return asyncio.run(self._run(work))
+
+    def found(self, which: str) -> list[dict[str, Any]]:
+        """What the audit log says of the good keys of this id or name."""
+        good = self.run(lambda store: store.find(which))
+        return [_told(key.id, key.name, None) for key in good]
+
+    def change(
+        self,
+        event: str,
+        asked: list[dict[str, Any]],
+        work: "Callable[[KeyStore], Awaitable[T]]",
+        *,
+        makes: bool = False,
+    ) -> T:
+        """run() with a line for each of asked before it; done() is for its caller to say."""
+        self._enter(makes=makes)
+        for details in asked:
+            self._audit(event, {"Stage": "asked", **details})
+        try:
+            return self.run(work)
+        except StreamprocError as error:
+            with suppress(StreamprocError):  # the first error is the one to be told
+                for details in asked:
+                    self._audit(
+                        event, {"Stage": "failed", **details, "Error": type(error).__name__}
+                    )
+            raise
+
+    def done(self, event: str, details: dict[str, Any]) -> None:
+        """One line about a change. A new key is shown only after it."""
+        self._audit(event, {"Stage": "done", **details})
+
+    def _enter(self, *, makes: bool) -> None:
         if makes:
             self._make_folder()
         elif not self.folder.is_dir():
@@ -178,7 +225,6 @@ class _Place:
                 f"there is no data folder {self.folder}; name the daemon's with --data-dir"
             )
         self._act_as_owner()
-        return asyncio.run(self._run(work))
 
     def _act_as_owner(self) -> None:
         """Under sudo: what root made here, the daemon could not read."""
@@ -197,12 +243,11 @@ class _Place:
         finally:
             await store.aclose()
 
-    def audit(self, event: str, details: dict[str, Any]) -> None:
-        """One line about a change. A new key is shown only after it."""
-        from streamproc.audit.log import record_now
+    def _audit(self, event: str, details: dict[str, Any]) -> None:
+        from streamproc.audit.log import operator, record_now
 
         if self._config.audit.enabled:
-            record_now(self.folder, f"streamproc keys, {_user()}", event, details, time.time())
+            record_now(self.folder, operator("keys"), event, details, time.time())
 
     def _make_folder(self) -> None:
         try:
@@ -212,14 +257,6 @@ class _Place:
                 f"the data folder {self.folder} cannot be used ({error.strerror}); "
                 "choose another with --data-dir"
             ) from None
-
-
-def _user() -> str:
-    """Who runs the command, root as root."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # in a container
-        return f"uid {os.getuid()}"
 
 
 def _policy_of(choice: str, streams: list[str]) -> str:

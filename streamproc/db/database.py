@@ -16,6 +16,7 @@ from sqlalchemy import URL, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from streamproc.db.failures import BUSY_TIMEOUT_S, store_failures
+from streamproc.db.remnants import has_remnants
 from streamproc.db.revisions import Revisions, copies, prepare
 from streamproc.db.settings import WAL_BYTES_MAX, apply_pragmas, beside
 from streamproc.errors import StoreDamaged, StoreUnavailable
@@ -79,9 +80,10 @@ class Database:
 
         Deleted rows are zeros in the newest pages (secure_delete). What is left are older pages
         in the database file and in the write-ahead log, until a checkpoint has copied and cut
-        the log, and the copies that upgrades made. A reader of an older moment keeps the log
-        from being cut: it is waited for, FORGET_S_MAX at most; then this is logged and goes on
-        beside, and close() and the next open() complete it in any case.
+        the log, older places of the rows within pages (remnants.py), and the copies that
+        upgrades made. A reader of an older moment keeps the log from being cut: it is waited
+        for, FORGET_S_MAX at most; then this is logged and goes on beside, and close() and the
+        next open() cut the log in any case.
         """
         self._owed += 1
         if self._forgetting is None or self._forgetting.done():
@@ -93,6 +95,8 @@ class Database:
                 "for over %.0f s; it will be as soon as that ends",
                 self._path, FORGET_S_MAX,
             )  # fmt: skip
+        elif not self._forgetting.cancelled():
+            self._forgetting.result()  # a failure that no retry heals is the caller's
 
     async def close(self) -> None:
         if self._forgetting is not None:
@@ -108,7 +112,7 @@ class Database:
             try:
                 await asyncio.to_thread(self._remove_copies)
                 async with self._writing:
-                    if await self._cut_log():
+                    if await self._erase():
                         self._paid = owed
                         continue
             except (StoreUnavailable, StoreDamaged, OSError) as error:
@@ -138,6 +142,17 @@ class Database:
                     usual_ms = round(BUSY_TIMEOUT_S * 1000)
                     await connection.exec_driver_sql(f"PRAGMA busy_timeout={usual_ms}")
         return not is_busy
+
+    async def _erase(self) -> bool:
+        """Leave only rows in the file; False while a reader is in the way."""
+        if not await self._cut_log():
+            return False
+        if not await asyncio.to_thread(has_remnants, self._path):
+            return True
+        with store_failures(str(self._path)):
+            async with self._engine.connect() as connection:
+                await connection.exec_driver_sql("VACUUM")  # every page anew
+        return await self._cut_log()
 
     async def _bound_wal(self) -> None:
         """Readers that follow one another without a gap would let the log grow for ever."""

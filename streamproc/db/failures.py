@@ -36,7 +36,12 @@ _REMEDIES: Final = {
 @contextmanager
 def store_failures(file: str) -> Iterator[None]:
     """Raises StoreDamaged or StoreUnavailable for what SQLite reports of this file or its disk;
-    everything else passes."""
+    everything else passes.
+
+    A transaction whose COMMIT met an I/O error is seen by nobody. But where the process dies
+    before the next commit has taken its place in the log, the next start may find it whole:
+    what is outside the database must be ready for both (SegmentFiles.abandon).
+    """
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:

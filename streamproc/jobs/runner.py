@@ -6,6 +6,7 @@ had not finished. One job's trouble is that job's alone.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import secrets
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock
@@ -69,6 +70,7 @@ class JobRunner:
         self._waiting: deque[OpenJob] = deque()
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by the key of the job
         self._runs: dict[str, JobRun] = {}  # by its id
+        self._troubles: dict[str, str] = {}  # by its id, while it waits to be run once more
         self._alone = False  # a job runs that must have no other beside it
         self._chores: list[asyncio.Task[None]] = []
         self._unfinished: set[asyncio.Task[Any]] = set()
@@ -163,11 +165,14 @@ class JobRunner:
         return job.id
 
     def _live(self, view: JobView) -> JobView:
-        """With the progress of this moment, not that of the last batch on disk."""
-        run = self._runs.get(view.id)
-        if run is None or view.status is not JobStatus.IN_PROGRESS:
+        """With what it waits for, and the progress of this moment, not that of the last batch
+        on disk."""
+        if view.status is not JobStatus.IN_PROGRESS:
             return view
-        return replace(view, progress=max(view.progress, run.progress))
+        if view.id in self._troubles:
+            return replace(view, message=self._troubles[view.id])
+        run = self._runs.get(view.id)
+        return view if run is None else replace(view, progress=max(view.progress, run.progress))
 
     def _dispatch(self) -> None:
         while self._working and self._waiting and self._may_run(self._waiting[0]):
@@ -195,42 +200,61 @@ class JobRunner:
 
     async def _own(self, job: OpenJob) -> None:
         """Own one job from its start to its end."""
-        run = JobRun(
-            job, self._world, self._store, self._clock,
-            frames_max=self._frames_max, pixels_max=self._pixels_max, roll=self._roll,
-        )  # fmt: skip
-        self._runs[job.id] = run
         try:
-            await self._bring_to_an_end(job, run)
+            await self._bring_to_an_end(job)
         except asyncio.CancelledError:
             await self._rest(job)
             raise
-        finally:
-            del self._runs[job.id]
 
-    async def _bring_to_an_end(self, job: OpenJob, run: JobRun) -> None:
+    async def _bring_to_an_end(self, job: OpenJob) -> None:
+        """Run it; from its beginning once more, as often as a disk refuses: that heals."""
+        for attempt in itertools.count():
+            try:
+                await self._run(job)
+                return
+            except StoreUnavailable as error:
+                log.warning("job %s waits, and runs from its beginning then: %s", job.id, error)
+                await self._wait(job, attempt, str(error))
+            except Exception as error:  # the one broad except: the runner lives on
+                # What is ours explains itself; for the rest somebody will want to see where.
+                trace = None if isinstance(error, StreamprocError) else error
+                log.error("job %s: %s", job.id, _in_words(error), exc_info=trace)
+                await self._fail(job, _in_words(error))
+                return
+
+    async def _run(self, job: OpenJob) -> None:
+        run = self._runs[job.id] = JobRun(
+            job, self._world, self._store, self._clock,
+            frames_max=self._frames_max, pixels_max=self._pixels_max, roll=self._roll,
+        )  # fmt: skip
         try:
             await self._store.begin(job)
             await run.run()
-        except Exception as error:  # the one broad except: the runner lives on
-            # What is ours explains itself; for the rest somebody will want to see where.
-            trace = None if isinstance(error, StreamprocError) else error
-            log.error("job %s: %s", job.id, _in_words(error), exc_info=trace)
-            await self._fail(job, _in_words(error))
-        else:
-            log.info("job %s SUCCEEDED", job.id)
+        finally:
+            del self._runs[job.id]
+        log.info("job %s SUCCEEDED", job.id)
+
+    async def _wait(self, job: OpenJob, attempt: int, trouble: str) -> None:
+        """Its turn is kept: the disk is that of all jobs."""
+        self._troubles[job.id] = trouble
+        try:
+            await self._pause(attempt)
+        finally:
+            del self._troubles[job.id]
+
+    async def _pause(self, attempt: int) -> None:
+        pause_s = backoff_seconds(attempt, base_s=1.0, cap_s=_BACKOFF_S_MAX, roll=self._roll)
+        await self._clock.sleep(pause_s)
 
     async def _fail(self, job: OpenJob, message: str) -> None:
         """Until it is written: a job that cannot even fail must not look as if it ran on."""
-        attempt = 0
-        while True:
+        for attempt in itertools.count():
             try:
-                return await self._store.fail(job, message)
+                await self._store.fail(job, message)
+                return
             except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
                 log.exception("job %s: its failure is not saved; trying again", job.id)
-            pause_s = backoff_seconds(attempt, base_s=1.0, cap_s=_BACKOFF_S_MAX, roll=self._roll)
-            await self._clock.sleep(pause_s)
-            attempt += 1
+            await self._pause(attempt)
 
     async def _rest(self, job: OpenJob) -> None:
         try:
@@ -274,11 +298,6 @@ def _in_words(error: Exception) -> str:
     name and the way to more."""
     if isinstance(error, StreamprocError):
         return str(error)
-    if isinstance(error, DBAPIError):
-        return (
-            f"its results could not be written ({error.orig}); if the disk of the data folder "
-            "is full, make room, then start the job again"
-        )
     return (
         f"internal error, {type(error).__name__}: {error}. The daemon's log tells more; "
         "starting the job again may help"

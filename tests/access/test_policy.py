@@ -141,6 +141,10 @@ REFUSED = {
         document(statement("Deny", resource="arn:aws:kinesis:eu-west-1:stream/cam")),
         "neither . nor an ARN",
     ),
+    "an ARN of nothing": (
+        document(statement("Deny", resource="arn:aws:s3:::")),
+        "neither . nor an ARN",
+    ),
     "a control character": (document(statement(resource="arn:aws:s3:::a/\n*")), "printed"),
     "half a surrogate": (document(statement(resource="arn:aws:s3:::a/\ud800")), "printed"),
     "a strange Sid": (document(statement(Sid="a b")), "Sid a b is not made of letters"),

@@ -29,6 +29,33 @@ def test_files_are_their_owners_alone(folder: Path, write: Any) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("name", ["lock", "head.new", "000000000001.jsonl"])
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_gives_nobody_a_file_of_root(
+    folder: Path, write: Any, tmp_path: Path, name: str, link: Any
+) -> None:
+    """Whoever owns the folder could put one in it, and wait until root runs a command."""
+    write(0)
+    os.chown(folder, 12345, 12345)
+    of_root = tmp_path / "shadow"
+    of_root.write_text("root's alone")
+    (folder / name).unlink(missing_ok=True)
+    link(of_root, folder / name)
+    with pytest.raises(StoreUnavailable):
+        write(1)
+    assert (of_root.stat().st_uid, of_root.read_text()) == (0, "root's alone")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_writes_stays_the_folder_owner_s(folder: Path, write: Any) -> None:
+    write(0)
+    for file in (folder, *folder.iterdir()):
+        os.chown(file, 12345, 12345)
+    write(1)
+    assert {file.stat().st_uid for file in folder.iterdir()} == {12345}
+
+
 def test_two_writers_take_turns_in_one_chain(folder: Path, write: Any) -> None:
     one, other = write(0, segment_bytes=2000), write(0, segment_bytes=2000)
     for _ in range(10):

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -11,12 +12,15 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import boto3
 import cv2
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from streamproc.audit.verify import read_lines, verify
@@ -30,16 +34,17 @@ from streamproc.engines.fake import FakeEngine
 from streamproc.errors import AuditBroken, StreamprocError
 from streamproc.model.media import Image
 from tests.conftest import aws_client, wait_until
+from tests.small_disk import small_disk
 
 LEFT_OUT = {"lock", "endpoint"}
 """Files of a data folder that say something of a process, not of the world."""
 
 
-def serve(data_dir: Path, work: Callable[[str], None]) -> None:
+def serve(data_dir: Path, work: Callable[[str], None], *, signed: bool = False) -> None:
     """Run a daemon with painted faces while this works with it, on a thread of its own."""
     tables: dict[str, dict[str, Any]] = {
         "storage": {"data_dir": data_dir}, "server": {"port": 0},
-        "buckets": {"clips": data_dir.parent},
+        "buckets": {"clips": data_dir.parent}, "auth": {"required": signed},
     }  # fmt: skip
 
     async def run() -> None:
@@ -90,6 +95,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("filled") / "data"
     encode(folder.parent / "squares.mp4", (painted(1) for _ in range(24)))
     serve(folder, fill)
+    made = CliRunner().invoke(app, ["keys", "create", "ann", "--data-dir", str(folder)])
+    (folder.parent / "ann").write_text(made.stdout)
     with closing(sqlite3.connect(folder / "video" / "video.db")) as index:
         header = (1, b"digest", b"header")
         index.execute(
@@ -188,6 +195,29 @@ def test_a_restored_daemon_has_everything(archive: Path, tmp_path: Path) -> None
     assert events[-3:] == ["MakeBackup", "RestoreBackup", "SearchFacesByImage"]
 
 
+def test_keys_open_the_restored_daemon_and_nothing_else_does(
+    filled: Path, archive: Path, tmp_path: Path
+) -> None:
+    restored = tmp_path / "restored"
+    assert restore(archive, restored).exit_code == 0
+    told = re.findall(
+        r"^export AWS_(\w+)=(\S+)$", (filled.parent / "ann").read_text(), re.MULTILINE
+    )
+    ann = {f"aws_{name.lower()}": value for name, value in told}
+    seen: list[object] = []
+
+    def look(url: str) -> None:
+        service = partial(boto3.client, "rekognition", endpoint_url=url, region_name="us-east-1")
+        seen.append(service(**ann).list_collections()["CollectionIds"])
+        try:
+            seen.append(service(**ann | {"aws_secret_access_key": "wrong"}).list_collections())
+        except ClientError as error:
+            seen.append(error.response["Error"]["Code"])
+
+    serve(restored, look, signed=True)
+    assert seen == [["people"], "InvalidSignatureException"]
+
+
 def test_every_file_of_a_data_folder_is_in_the_backup_or_left_out_on_purpose(
     data_dir: Path, archive: Path
 ) -> None:
@@ -282,6 +312,18 @@ class TestABackupIsNotMade:
         assert "collections.db" in refusal(backup(data_dir, tmp_path / "b.tar"))
         assert not (tmp_path / "b.tar").exists()
 
+    def test_on_a_full_disk(self, data_dir: Path, tmp_path: Path) -> None:
+        with small_disk(tmp_path / "disk") as disk:
+            disk.fill()
+            told = refusal(backup(data_dir, disk.folder / "b.tar"))
+            assert str(disk.folder) in told
+            assert re.search("disk is full|No space left", told), told
+            assert [left.name for left in disk.folder.iterdir()] == ["ballast"]
+            with (disk.folder / "ballast").open("r+b") as ballast:  # room for some of it
+                ballast.truncate(ballast.seek(0, os.SEEK_END) - 200_000)
+            assert str(disk.folder) in refusal(backup(data_dir, disk.folder / "b.tar"))
+            assert [left.name for left in disk.folder.iterdir()] == ["ballast"]
+
 
 class TestNothingIsRestored:
     """And nothing is left behind."""
@@ -320,6 +362,11 @@ class TestNothingIsRestored:
             archive.write_bytes(damaged)
             told = refusal(restore(archive, tmp_path / "restored"))
             assert f"{name} is not what the manifest says" in told
+
+    def test_from_one_whose_manifest_goes_on_without_end(self, tmp_path: Path) -> None:
+        forge(tmp_path / "b.tar", [], b"[" * 200_000)
+        told = refusal(restore(tmp_path / "b.tar", tmp_path / "restored"))
+        assert "manifest is damaged" in told
 
     @pytest.mark.parametrize(
         "name",

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -145,15 +148,42 @@ def test_every_change_is_a_line_of_the_audit_log(keys: Run, folder: Path) -> Non
     keys("policy", "ann", "admin")
     keys("revoke", "ann")
     lines = audit_lines(folder)
-    events = [line["event"] for line in lines]
+    events = [(line["event"], line["details"]["Stage"]) for line in lines]
     assert events == [
-        "CreateAccessKey", "RotateAccessKey", "PutKeyPolicy", "PutKeyPolicy",
-        "RevokeAccessKey", "RevokeAccessKey",
+        ("CreateAccessKey", "asked"), ("CreateAccessKey", "done"),
+        ("RotateAccessKey", "asked"), ("RotateAccessKey", "done"),
+        ("PutKeyPolicy", "asked"), ("PutKeyPolicy", "asked"),
+        ("PutKeyPolicy", "done"), ("PutKeyPolicy", "done"),
+        ("RevokeAccessKey", "done"), ("RevokeAccessKey", "done"),
     ]  # fmt: skip
     assert {line["details"]["UserName"] for line in lines} == {"ann"}
     assert all(line["who"].startswith("streamproc keys, ") for line in lines)
     assert not any(secret in json.dumps(lines) for secret in secrets)
     assert verify(folder / "audit", 1, "").last.number == len(lines)
+
+
+def test_what_cannot_be_written_down_is_not_done_but_a_key_can_always_be_revoked(
+    keys: Run, folder: Path
+) -> None:
+    keys("create", "ann")
+    before = kept(folder)
+    (folder / "audit" / "head").unlink()
+    for arguments in (["create", "bob"], ["rotate", "ann"], ["policy", "ann", "admin"]):
+        done = keys(*arguments)
+        assert done.exit_code == 1
+        assert "audit" in str(done.exception)
+        assert not exports(done.stdout)
+        assert kept(folder) == before
+    done = keys("revoke", "ann")
+    assert "audit" in str(done.exception)
+    assert f"revoked {before[0].id}" in done.stdout
+    assert kept(folder)[0].revoked_at is not None
+
+
+def test_a_change_that_fails_is_told_as_failed(keys: Run, folder: Path) -> None:
+    keys("create", "ann")
+    keys("create", "ann")
+    assert [line["details"]["Stage"] for line in audit_lines(folder)][2:] == ["asked", "failed"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +208,26 @@ def test_what_cannot_be_is_said_in_one_line(
     assert done.exit_code == 1
     assert words in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as others")
+def test_what_root_does_with_keys_is_its_own_in_the_log_and_the_daemon_s_on_disk(
+    run_cli: Any,
+) -> None:
+    try:
+        subprocess.run([sys.executable, "-c", "import streamproc.db"], user=12345, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this Python is root's alone")
+    # Not in tmp_path, whose parents are closed to others.
+    with TemporaryDirectory() as home:
+        folder = Path(home, "data")
+        folder.mkdir(0o700)
+        for path in (home, folder):
+            os.chown(path, 12345, 12345)
+        done = run_cli("keys", "create", "ann", "--data-dir", str(folder))
+        assert done.returncode == 0, done.stderr
+        assert {path.stat().st_uid for path in folder.rglob("*")} == {12345}
+        assert audit_lines(folder)[-1]["who"] == "streamproc keys, root"
 
 
 def test_another_folder_is_not_made_by_looking(keys: Run, folder: Path) -> None:
