@@ -52,7 +52,7 @@ async def list_collections(
 ) -> dict[str, Any]:
     kind = f"ListCollections {context.region}"
     token = request.get("NextToken")
-    after = 0 if token is None else decode_token(kind, token)
+    after = 0 if token is None else decode_token(kind, token, int)
     limit = request.get("MaxResults") or PAGE_DEFAULT
     found = await services.collections.list_collections(context.region, after, limit + 1)
     page = found[:limit]

@@ -62,7 +62,7 @@ async def list_faces(
     face_ids = request.get("FaceIds")
     kind = f"ListFaces {region} {collection_id} {sorted(set(face_ids or ()))}"
     token = request.get("NextToken")
-    after = None if token is None else decode_token(kind, token)
+    after = None if token is None else decode_token(kind, token, str)
     limit = request.get("MaxResults") or PAGE_DEFAULT
     if "UserId" in request:
         raise InvalidParameter(

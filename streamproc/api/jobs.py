@@ -144,7 +144,7 @@ def _get(kind: JobKind) -> Handler[ApiServices]:
         limit = min(request.get("MaxResults", PAGE_DEFAULT), _PAGE_MAX)
         question = f"Get{kind} {job_id} {sort} {aggregation}"
         token = request.get("NextToken")
-        offset = decode_token(question, token) if token is not None else 0
+        offset = decode_token(question, token, int) if token is not None else 0
         found: list[dict[str, Any]] = []
         if job.status is JobStatus.SUCCEEDED:
             found = await services.jobs.page(

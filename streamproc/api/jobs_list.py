@@ -19,7 +19,7 @@ async def list_streamproc_jobs(
     services: ApiServices, request: dict[str, Any], context: RequestContext
 ) -> dict[str, Any]:
     token = request.get("NextToken")
-    after = tuple(decode_token(_KIND, token)) if token is not None else None
+    after = tuple(decode_token(_KIND, token, float, str)) if token is not None else None
     limit = min(request.get("MaxResults", PAGE_DEFAULT), PAGE_DEFAULT)
     found = await services.jobs.list_jobs(context.region, after, limit + 1)
     page = found[:limit]

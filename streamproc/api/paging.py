@@ -2,12 +2,14 @@
 
 Pure. The kind names the operation and every argument that decides what is listed; it is
 hashed into the token, not stored, so tokens stay short. The digest finds damage and mix-ups;
-it is no secret, for a position gives nothing away. Tokens survive a restart.
+it is no secret, for a position gives nothing away, so what a token holds is looked at before it
+is used. Tokens survive a restart.
 """
 
 import binascii
 import hashlib
 import json
+import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
@@ -28,9 +30,12 @@ def encode_token(kind: str, payload: Any) -> str:
     return urlsafe_b64encode(_digest(kind, body) + body).decode()
 
 
-def decode_token(kind: str, token: str) -> Any:
-    """The payload. Raises InvalidPaginationToken unless encode_token gave this token for
-    the same kind."""
+def decode_token(kind: str, token: str, *types: type) -> Any:
+    """The payload: a value of the type, or a list of as many as there are types.
+
+    Raises InvalidPaginationToken unless encode_token gave this token for the same kind, or might
+    have: anybody can make up a digest.
+    """
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
     except (binascii.Error, UnicodeEncodeError):
@@ -39,7 +44,25 @@ def decode_token(kind: str, token: str) -> Any:
     # The decoder skips characters that are not base64; what it skipped was tampered with.
     if digest != _digest(kind, body) or urlsafe_b64encode(raw).decode() != token:
         raise _invalid(token)
-    return json.loads(body)
+    try:
+        payload = json.loads(body)
+        values = payload if len(types) > 1 else [payload]
+        whole = [type(value) for value in values] == list(types) and all(map(_is_storable, values))
+    except (ValueError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise _invalid(token)
+    return payload
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether a database takes it."""
+    match value:
+        case int():
+            return abs(value) < 1 << 63
+        case float():
+            return math.isfinite(value)
+    return isinstance(value, str) and value.isprintable()
 
 
 def _digest(kind: str, body: bytes) -> bytes:

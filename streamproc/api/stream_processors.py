@@ -66,7 +66,7 @@ async def list_stream_processors(
 ) -> dict[str, Any]:
     kind = f"ListStreamProcessors {context.region}"
     token = request.get("NextToken")
-    after = None if token is None else decode_token(kind, token)
+    after = None if token is None else decode_token(kind, token, str)
     limit = request.get("MaxResults", PAGE_DEFAULT)
     found = services.supervisor.list(context.region, after, limit + 1)
     page = found[:limit]
