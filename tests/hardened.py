@@ -74,8 +74,10 @@ def main(unit: Path, *command: str) -> None:
     values = dict(directives(unit))
     os.umask(int(values["UMask"], 8))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert int(values["LimitNOFILE"]) <= hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (int(values["LimitNOFILE"]), hard))
+    files = int(values["LimitNOFILE"])
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if os.geteuid() == 0:
         assert values["CapabilityBoundingSet"] == ""
         for capability in range(41):  # CAP_LAST_CAP

@@ -27,7 +27,7 @@ from streamproc.model.media import FragmentStarted, MediaEvent, Packet
 from tests.decode.clips import Clip, film, fragments, in_annex_b
 from tests.decode.movies import movie
 from tests.fuzz.mutate import damaged, elements, restructured
-from tests.fuzz.tally import Tally
+from tests.fuzz.tally import Tally, peak_mb
 
 ADDRESS_SPACE_BYTES = 6 << 30
 """Libraries and the stacks of their threads are mapped in it, most of it never touched."""
@@ -175,8 +175,7 @@ def _work(seed: int, first: int, count: int, folder: str, results: Connection) -
         except BaseException as failure:
             error, words = f"!{type(failure).__name__}", str(failure)
         ms = (time.perf_counter() - began) * 1000
-        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        results.send(Tried(number, error, words, ms, memory_mb))
+        results.send(Tried(number, error, words, ms, peak_mb()))
     path.unlink(missing_ok=True)
 
 
