@@ -28,7 +28,7 @@ _FORMATS: dict[bytes, type[ImageFile]] = {
 }
 # What the two plugins raise at damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError, KeyError,
-           TypeError, EOFError)  # fmt: skip
+           TypeError, EOFError, AssertionError)  # fmt: skip
 # What is wrong with metadata would be told on standard error, in words that the sender chose.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # EXIF 2.32, "Orientation" (0x0112): what must be done to see the picture upright.
@@ -79,7 +79,8 @@ def decode_image(data: bytes, limits: ImageLimits) -> Image:
         picture.load()
         rgb = _to_rgb(picture)
     except _DAMAGE as error:
-        raise NoPicture(f"the {picture.format} image is damaged or cut off: {error}") from None
+        reason = str(error) or "a part that it needs is missing"
+        raise NoPicture(f"the {picture.format} image is damaged or cut off: {reason}") from None
     turn = _UPRIGHT.get(_orientation(picture))
     if turn is not None:
         rgb = rgb.transpose(turn)

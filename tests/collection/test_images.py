@@ -227,3 +227,19 @@ def _with_exif(offset: int, type_: int, count: int) -> bytes:
 @pytest.mark.parametrize("exif", [(0, 3, 1), (2**31, 3, 1), (8, 12, 2**29)])
 def test_exif_that_points_beyond_its_picture_is_passed_over(exif: tuple[int, int, int]) -> None:
     assert decode_image(_with_exif(*exif), LIMITS).shape == (90, 100, 3)
+
+
+def test_colours_of_a_palette_that_is_missing_are_damage() -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 100, 100, 8, 3, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(bytes(101) * 100))
+        + chunk(b"IEND", b"")
+    )
+    with pytest.raises(NoPicture, match="missing"):
+        decode_image(png, LIMITS)
