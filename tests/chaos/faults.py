@@ -40,6 +40,7 @@ class Fault:
     inject: Inject
     lanes: int = 1  # that it strikes together
     pause_s: tuple[float, float] = (0.5, 1.5)
+    pace: float = 1.0  # of the cameras; the denser the records, the likelier one is on its way
 
 
 def _rig(lanes: Sequence[Lane]) -> Rig:
@@ -233,8 +234,8 @@ _ENDS: tuple[tuple[str, Inject | None], ...] = (
 _WHILE = (0.2, 1.5)
 
 DAEMON = (
-    Fault("kill -9", killed, lanes=2, pause_s=(0.0, 1.5)),
-    Fault("SIGTERM", terminated, lanes=2),
+    Fault("kill -9", killed, lanes=2, pause_s=(0.0, 1.5), pace=2.5),
+    Fault("SIGTERM", terminated, lanes=2, pace=2.5),
     Fault("clock stepped", clock_stepped, lanes=2, pause_s=(0.0, 0.5)),
 )
 DISK = (

@@ -56,7 +56,7 @@ class Plan:
 
 async def play(fault: Fault, rig: Rig, plan: Plan, asked: int | None = None) -> Row:
     row, chance = plan.row(fault.name, asked), plan.chance(fault.name)
-    async with rig.lanes(fault.name, fault.lanes) as lanes:
+    async with rig.lanes(fault.name, fault.lanes, fault.pace) as lanes:
         with contextlib.suppress(Trouble):
             await _strike(fault, lanes, plan, row, chance)
         await _settle(lanes, plan, row)

@@ -177,10 +177,12 @@ class Rig:
             yield self
 
     @asynccontextmanager
-    async def lanes(self, name: str, count: int = 1) -> AsyncIterator[list[Lane]]:
+    async def lanes(
+        self, name: str, count: int = 1, pace: float = 1.0
+    ) -> AsyncIterator[list[Lane]]:
         """So many lanes, called name-0 and so on, with running processors."""
         names = [f"{name.replace(' ', '-').replace(',', '')}-{number}" for number in range(count)]
-        lanes = [await self._lane(each) for each in names]
+        lanes = [await self._lane(each, self.pace * pace) for each in names]
         jobs = [job for lane in lanes for job in (lane.camera.run(), lane.consumer.run())]
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
@@ -196,11 +198,11 @@ class Rig:
             if isinstance(error, Exception):
                 raise error  # a part of the harness itself is broken
 
-    async def _lane(self, name: str) -> Lane:
+    async def _lane(self, name: str, pace: float) -> Lane:
         await self.kinesis.create_stream(StreamName=name, ShardCount=1)
         answer = await self.kinesis.describe_stream_summary(StreamName=name)
         data_arn = answer["StreamDescriptionSummary"]["StreamARN"]
-        video_arn, camera = await self._video(name)
+        video_arn, camera = await self._video(name, pace)
         await self.rekognition.create_stream_processor(
             Name=name,
             Input={"KinesisVideoStream": {"Arn": video_arn}},
@@ -216,11 +218,11 @@ class Rig:
         """PutRecords that were accepted, and whose caller did not hear of it."""
         return 0
 
-    async def _video(self, name: str) -> tuple[str, Source]:
+    async def _video(self, name: str, pace: float) -> tuple[str, Source]:
         answer = await self.kinesisvideo.create_stream(
             StreamName=name, DataRetentionInHours=_RETENTION_HOURS
         )
-        return answer["StreamARN"], Camera(self.child.url, name, self.film, self.pace)
+        return answer["StreamARN"], Camera(self.child.url, name, self.film, pace)
 
     async def _prepare(self, stack: AsyncExitStack) -> None:
         """What the daemon needs to be there before it starts."""
@@ -250,8 +252,8 @@ class PeerRig(Rig):
     def unheard(self, stream: str) -> int:
         return self.proxy.unheard.get(stream, 0)
 
-    async def _video(self, name: str) -> tuple[str, Source]:
-        stream = PeerStream(self.film, random.Random(self.chance.random()), self.pace)
+    async def _video(self, name: str, pace: float) -> tuple[str, Source]:
+        stream = PeerStream(self.film, random.Random(self.chance.random()), pace)
         self.video.streams[name] = stream
         return f"arn:aws:kinesisvideo:us-east-1:000000000000:stream/{name}/1700000000000", stream
 
