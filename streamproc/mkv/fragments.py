@@ -12,6 +12,10 @@ When is a fragment complete? Its consumer will never ask for it again, so:
   input had closing tags before: then their absence means that the service gave it up
   (GetMediaForFragmentList writes none at all, GetMedia writes them always);
 - a Cluster that only the end of the input ends is not.
+
+An element whose size is damaged, or whose end is missing, would swallow the documents behind it
+for as long as its size says. The service begins each with the same twelve bytes, and an element
+that holds these is broken at once.
 """
 
 import re
@@ -35,6 +39,7 @@ from streamproc.mkv.reader import (
     Block,
     Closed,
     ElementReader,
+    Leaf,
     Opened,
     Skipped,
     Token,
@@ -50,6 +55,9 @@ from streamproc.model.media import (
     Track,
 )
 
+# A Segment of unknown size: what the service writes over every producer's own. That a picture
+# holds these 96 bits by chance is less likely than any other error here.
+_SEGMENT_HEAD: Final = bytes.fromhex("18538067 01FFFFFFFFFFFFFF")
 _PREFIX: Final = "AWS_KINESISVIDEO_"
 # The tags that the service writes, by what follows the prefix. The archive's documentation has
 # longer names for some; recorded answers have the short ones.
@@ -103,6 +111,10 @@ class FragmentParser(Incremental[MediaEvent]):
         self._element_bytes_max = element_bytes_max
         self._element_depth_max = element_depth_max
         self._closing_tags_seen = False
+        self._fed_bytes = 0
+        self._last_bytes = b""  # as many as may begin a Segment's head
+        self._heads: list[int] = []  # positions of those in what is not understood yet
+        self._understood = 0  # position behind the last token
         self._open_document()
 
     def _open_document(self) -> None:
@@ -120,11 +132,39 @@ class FragmentParser(Incremental[MediaEvent]):
         self._tags_bytes = 0
 
     def _take(self, data: bytes, events: list[MediaEvent]) -> None:
+        self._find_heads(data)
         for token in self._reader.feed(data):
+            if isinstance(token, Block | Value | Skipped):
+                self._check_swallowed(token)
+                self._understood = token.end
+            elif isinstance(token, Opened):
+                self._understood = token.body_at
+            if self._heads:
+                self._heads = [head for head in self._heads if head >= self._understood]
             if isinstance(token, Block):
                 self._on_block(token, events)
             elif not isinstance(token, Skipped):
                 self._on_structure(token, events)
+        if self._reader.pending is not None:
+            self._check_swallowed(self._reader.pending)
+
+    def _find_heads(self, data: bytes) -> None:
+        searched = self._last_bytes + data
+        origin = self._fed_bytes - len(self._last_bytes)
+        at = searched.find(_SEGMENT_HEAD)
+        while at >= 0:
+            if origin + at >= self._understood:
+                self._heads.append(origin + at)
+            at = searched.find(_SEGMENT_HEAD, at + 1)
+        self._fed_bytes += len(data)
+        self._last_bytes = searched[max(0, len(searched) - len(_SEGMENT_HEAD) + 1) :]
+
+    def _check_swallowed(self, leaf: Leaf) -> None:
+        if self._heads and self._heads[0] + len(_SEGMENT_HEAD) <= leaf.end:
+            raise MkvError(
+                f"An element that claims to end at byte {leaf.end} holds the next document's "
+                f"Segment, at byte {self._heads[0]}: its size is damaged, or its end is missing"
+            )
 
     def _end(self, events: list[MediaEvent]) -> None:
         self._end_fragment(events, complete=self._whole)

@@ -153,6 +153,11 @@ class ElementReader:
         top = self._masters[-1]
         return bool(self._partial or self._leaf) or (top.sized and top.id == Id.CLUSTER)
 
+    @property
+    def pending(self) -> Leaf | None:
+        """The element whose body goes on in the next piece."""
+        return self._leaf
+
     def feed(self, data: bytes) -> Iterator[Token]:
         if self._partial:
             data = self._partial + data

@@ -114,3 +114,28 @@ def test_noise_gives_events_or_mkverror(noise: bytes, kept: int) -> None:
     assert collect(FragmentParser(), bytewise(stream)) == (events, error)
     pieces, _ = collect(ProducerSplitter(), [PUT_BODY[:kept] + noise])
     check_pieces(pieces)
+
+
+def swallowing(claimed: int) -> bytes:
+    """A stream whose first SimpleBlock claims to be this many bytes more than it is."""
+    block_at = BODY.index(b"\xa3", BODY.index(b"\x1f\x43\xb6\x75"))
+    size = (1 << 56) | claimed  # eight bytes hold any length
+    return BODY[: block_at + 1] + size.to_bytes(8, "big") + BODY[block_at + 2 :]
+
+
+@pytest.mark.parametrize("claimed", [40_000, 1_000_000, 40_000_000])
+def test_an_element_that_swallows_the_next_document_is_told_at_once(claimed: int) -> None:
+    """And not once as much has come as it claims, which may be minutes later."""
+    body = swallowing(claimed)
+    segment = bytes.fromhex("1853806701ffffffffffffff")
+    second = body.index(segment, body.index(segment) + 1)
+    whole, error = collect(FragmentParser(), [body[: second + len(segment)]])
+    assert "holds the next document's Segment" in error
+    assert collect(FragmentParser(), bytewise(body)) == (whole, error)
+    assert collect(FragmentParser(), [body]) == (whole, error)
+    before, none = collect(FragmentParser(), [body[: second + len(segment) - 1]])
+    assert not none
+    # What had begun ends incomplete, so that it is read again.
+    assert isinstance(whole[-1], FragmentEnded)
+    assert not whole[-1].complete
+    assert before[: len(whole) - 1] == whole[:-1]
