@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "streamproc"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"model", "errors", "config", "settings", "clock", "aio", "aws", "db"}),
+    frozenset({"model", "errors", "config", "settings", "clock", "aio", "aws", "db", "disk"}),
     frozenset({"mkv"}),
     frozenset(
         {"kvs", "decode", "engines", "collection", "sink", "gateway", "objects", "access", "audit"}

@@ -1,9 +1,11 @@
-"""Files of the audit log: made for their owner alone, appended to, brought to disk. Blocking."""
+"""Files of the audit log: made for their owner alone, appended to. Blocking."""
 
 import errno
 import os
 import stat
 from pathlib import Path
+
+from streamproc.disk import bring_to_disk
 
 
 def append_bytes(segment: Path, chunk: bytes, *, sync: bool) -> None:
@@ -51,11 +53,3 @@ def _own_like(folder: Path, handle: int) -> None:
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise OSError(errno.EMLINK, "a file in it is a link to a file of somebody else")
     os.chown(handle, owner.st_uid, owner.st_gid)
-
-
-def bring_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamproc.audit.files import append_bytes, bring_to_disk, make_folder, open_owned
+from streamproc.audit.files import append_bytes, make_folder, open_owned
 from streamproc.audit.head import REMEDY, Head, check_head, head_bytes, read_head, write_head
 from streamproc.audit.line import (
     LINE_BYTES_MAX,
@@ -28,6 +28,7 @@ from streamproc.audit.line import (
     is_torn,
     torn_entry,
 )
+from streamproc.disk import bring_to_disk
 from streamproc.errors import AuditBroken, StoreUnavailable
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024

@@ -15,6 +15,7 @@ from pathlib import Path
 from streamproc.backup.archive import ArchiveReader, Manifest
 from streamproc.backup.make import Progress, note
 from streamproc.data_folder import locked_folder
+from streamproc.disk import bring_to_disk
 from streamproc.errors import BackupError
 
 
@@ -44,7 +45,7 @@ def restore_backup(
         note(staged, "restore", "RestoreBackup", {"MadeAt": manifest.made_at})
         moved_to = _make_way(data_dir)
         staged.rename(data_dir)
-        _sync(data_dir.parent)
+        bring_to_disk(data_dir.parent)
     return manifest, moved_to
 
 
@@ -66,7 +67,7 @@ def _unpack(reader: ArchiveReader, staged: Path, total: int, told: Progress) -> 
             os.fsync(out.fileno())
     manifest = reader.check()
     for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
-        _sync(folder)
+        bring_to_disk(folder)
     return manifest
 
 
@@ -112,11 +113,3 @@ def _explained(data_dir: Path) -> Iterator[None]:
             f"nothing was restored: {what}: {error.strerror or error}. A folder that is a mount "
             "point cannot be replaced; restore into a new one inside it"
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

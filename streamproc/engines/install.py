@@ -6,7 +6,6 @@ one step. Knows HTTP, archives and folders; asks nobody about licences, its call
 
 import http.client
 import math
-import os
 import shutil
 import tempfile
 import urllib.error
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from streamproc.disk import bring_to_disk
 from streamproc.engines.models import (
     Model,
     copy_remedy,
@@ -127,9 +127,9 @@ def _stored(model: Model, models_dir: Path, write: Callable[[Path], object], whe
                     f"{whence} is damaged or not the file {model.file} that we know: its SHA-256 "
                     f"is {found}, not {model.sha256}; nothing was installed"
                 )
-            _sync(draft)
+            bring_to_disk(draft)
             draft.replace(target)
-            _sync(models_dir)
+            bring_to_disk(models_dir)
     except OSError as error:
         raise EngineError(
             f"model {model.name} cannot be stored in {target}: {error}; choose another folder "
@@ -137,15 +137,6 @@ def _stored(model: Model, models_dir: Path, write: Callable[[Path], object], whe
         ) from None
     sha256_of(target)  # nobody need read it again in this process
     return target
-
-
-def _sync(path: Path) -> None:
-    """Until the file, or the folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _free_place(name: str, models_dir: Path, force: bool) -> Path:
