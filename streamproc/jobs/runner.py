@@ -39,8 +39,6 @@ _DAY_S = 86_400.0
 _SWEEP_S = 3600.0
 _BACKOFF_S_MAX = 60.0
 
-_MEDIA = MediaConfig()
-
 
 class JobRunner:
     """Open it and resume(); drain() it before what the jobs use is closed, and aclose() it
@@ -85,7 +83,7 @@ class JobRunner:
         scratch: Path,
         clock: Clock,
         *,
-        media: MediaConfig = _MEDIA,
+        media: MediaConfig = MediaConfig(),
         frames_max: int = 4,
         roll: Callable[[], float] = random.random,
     ) -> Self:

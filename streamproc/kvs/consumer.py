@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 64 * 1024
 
-_MEDIA = MediaConfig()
 
 STALL_S = 60.0
 """A block that claims more bytes than ever come would hold its stream for as long as some do."""
@@ -52,7 +51,7 @@ async def open_source(
     roll: Callable[[], float] = random.random,
     *,
     stall_s: float = STALL_S,
-    media: MediaConfig = _MEDIA,
+    media: MediaConfig = MediaConfig(),
 ) -> AsyncIterator["KinesisVideoSource"]:
     """The processor's video stream.
 
@@ -80,7 +79,7 @@ class KinesisVideoSource:
         roll: Callable[[], float] = random.random,
         *,
         stall_s: float = STALL_S,
-        media: MediaConfig = _MEDIA,
+        media: MediaConfig = MediaConfig(),
     ) -> None:
         self._connection = connection
         self._name = stream_name

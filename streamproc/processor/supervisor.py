@@ -70,9 +70,6 @@ class _Processor:
         return ProcessorView(row.spec, row.state, message, row.created_at, row.updated_at, counters)
 
 
-_MEDIA = MediaConfig()
-
-
 class Supervisor:
     """Open it and resume_all(); drain() it before what the processors use is closed, and
     aclose() it once nobody calls any more."""
@@ -99,7 +96,7 @@ class Supervisor:
         roll: Callable[[], float] = random.random,
         account_id: str = "000000000000",
         *,
-        media: MediaConfig = _MEDIA,
+        media: MediaConfig = MediaConfig(),
     ) -> Self:
         """Read what is on disk; nothing runs yet. Raises StoreDamaged.
 

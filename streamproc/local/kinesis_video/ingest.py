@@ -42,7 +42,6 @@ IDLE_ACK_S: Final = 5.0
 IDLE_S_MAX: Final = 30.0
 # A producer that reads no acknowledgement must neither stop us nor fill memory.
 _ACKS_UNREAD_MAX: Final = 1024
-_MEDIA: Final = MediaConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ProducerSession:
         wants_acks: bool,
         config: VideoConfig,
         clock: Clock,
-        media: MediaConfig = _MEDIA,
+        media: MediaConfig = MediaConfig(),
     ) -> None:
         self._stream = stream
         self._body = body

@@ -26,7 +26,6 @@ from streamproc.settings import MediaConfig, VideoConfig
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 10.0
-_MEDIA: Final = MediaConfig()
 
 
 class VideoStreams:
@@ -37,7 +36,7 @@ class VideoStreams:
         self, folder: Path, database: Database, config: VideoConfig, account_id: str, clock: Clock
     ) -> None:
         self.config = config
-        self.media = _MEDIA
+        self.media = MediaConfig()
         self.clock = clock
         self.public_url = ""
         self.store = StreamStore(database)
@@ -56,7 +55,7 @@ class VideoStreams:
         clock: Clock,
         *,
         public_url: str = "",
-        media: MediaConfig = _MEDIA,
+        media: MediaConfig = MediaConfig(),
     ) -> Self:
         """Open the folder, made if missing, and mend what a crash left.
 
