@@ -31,6 +31,7 @@ from streamproc.errors import EngineError
 from streamproc.gateway.app import build_app
 from streamproc.gateway.server import Server
 from streamproc.gateway.signature_door import SignatureDoorkeeper
+from streamproc.heap import return_freed_memory
 from streamproc.job_world import StoredVideoWorld
 from streamproc.jobs.runner import JobRunner
 from streamproc.listening import open_doors
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 async def run(config: Config) -> None:
     """Serve until SIGINT or SIGTERM. Raises StreamprocError if it cannot start."""
+    return_freed_memory()
     configure_logging(config.logging)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

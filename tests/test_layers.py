@@ -29,6 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "listening",
             "certificate",
             "watchdog",
+            "heap",
             "__main__",
         }
     ),

@@ -178,6 +178,7 @@ async def _serve(data_dir: Path, assignments: list[str], *, real_engine: bool) -
     from streamproc.config import load_config, parse_assignment
     from streamproc.daemon import serving
     from streamproc.engines.fake import FakeEngine
+    from streamproc.heap import return_freed_memory
     from streamproc.logs import configure_logging
 
     class SteppedClock(SystemClock):
@@ -186,6 +187,7 @@ async def _serve(data_dir: Path, assignments: list[str], *, real_engine: bool) -
         def now(self) -> float:
             return super().now() + self.stepped_s
 
+    return_freed_memory()
     overrides: dict[str, dict[str, Any]] = {"storage": {"data_dir": data_dir}}
     for table, key, value in map(parse_assignment, assignments):
         overrides.setdefault(table, {})[key] = value

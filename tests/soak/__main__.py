@@ -184,21 +184,22 @@ def _in_background(run: Callable[[], Any]) -> Iterator[None]:
     """A coroutine on a loop and thread of its own, cancelled at the end."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(run())
+    over = threading.Event()
 
     def turn() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             loop.run_until_complete(task)
-        loop.run_until_complete(asyncio.sleep(0.5))  # connections close a turn later
-        loop.close()
+        over.set()
+        # On and on: a connection with something still to send closes once the daemon takes it.
+        loop.run_forever()
 
-    thread = threading.Thread(target=turn, daemon=True)
-    thread.start()
+    threading.Thread(target=turn, daemon=True).start()
     try:
         yield
         assert not task.done(), f"the cameras ended: {task.exception()!r}"
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(60)
+        assert over.wait(60), "the cameras do not end"
 
 
 def _sample(child: DaemonChild) -> dict[str, float]:
