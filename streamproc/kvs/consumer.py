@@ -42,6 +42,18 @@ _REFUSALS_MAX = 8
 before it is left behind."""
 
 
+DAMAGED_READS_MAX = 4
+"""So often a fragment is read before what is damaged in it counts as stored that way: the network
+may have done it, and may do it again."""
+
+_STALLED_READS_MAX = 2
+"""The same for one that takes stall_s to find."""
+
+
+class _Stalled(MkvError):
+    """Bytes come, and no packet."""
+
+
 @asynccontextmanager
 async def open_source(
     clients: AwsClients,
@@ -157,10 +169,11 @@ class KinesisVideoSource:
                     waited_s = 0.0
                     self._take(event, cursor)
                     yield event
+                parser.check()  # what broke behind good events is raised now, not with the next
                 if not data:
                     break
                 if waited_s > self._stall_s:
-                    cut = MkvError(f"{waited_s:.0f} s of bytes that make no packet")
+                    cut = _Stalled(f"{waited_s:.0f} s of bytes that make no packet")
                     break
         for event in parser.close():  # the fragment that is open now, if any, was cut
             self._take(event, cursor)
@@ -208,7 +221,8 @@ class KinesisVideoSource:
 
     def _on_damage(self, error: MkvError, cursor: Cursor) -> None:
         self._media_is_damaged = True
-        action = "skipping it" if cursor.skip_damage() else "reading it again"
+        reads_max = _STALLED_READS_MAX if isinstance(error, _Stalled) else DAMAGED_READS_MAX
+        action = "skipping it" if cursor.skip_damage(reads_max) else "reading it again"
         self._tell(f"The media of stream {self._name} is damaged, {action}: {error}")
 
     async def _on_trouble(self, error: Exception) -> None:

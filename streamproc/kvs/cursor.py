@@ -26,6 +26,7 @@ class Cursor:
         self._complete: Fragment | None = None
         self._cut = ""  # the number of the fragment that ended incomplete just now
         self._damaged: str | None = None  # the fragment that was damaged last time, "" if unknown
+        self._damaged_reads = 0  # in a row
 
     def selector(self) -> dict[str, Any]:
         """The StartSelector of the next GetMedia."""
@@ -76,14 +77,17 @@ class Cursor:
             else:
                 self.position = FromServerTime(done.server_timestamp)
 
-    def skip_damage(self) -> bool:
-        """The media broke: read the fragment again, or skip it if this is the second time.
+    def skip_damage(self, reads_max: int) -> bool:
+        """The media broke: read the fragment again, or skip it if that has happened reads_max
+        times in a row.
 
         Where the damage hides the fragment's number there is nothing to go on behind, and
         reading goes on live. Returns whether something was skipped.
         """
         if self._damaged != self._cut:
-            self._damaged = self._cut
+            self._damaged, self._damaged_reads = self._cut, 0
+        self._damaged_reads += 1
+        if self._damaged_reads < reads_max:
             return False
         self._damaged = None
         self.position = AfterFragment(self._cut) if self._cut else StartAt.NOW

@@ -227,8 +227,14 @@ class TestDamage:
         assert "is damaged, reading it again" in reader.reports[0]
         assert reader.reports[-1] == ""
 
+    async def test_that_passes_late_costs_nothing(self) -> None:
+        script = [Session(damage_at=self.AT), *2 * [Session(damage_at=self.AT - SIZE)]]
+        async with online(KinesisVideo(DOCUMENTS, script)) as service, reading(service) as reader:
+            events = await reader.all_complete()
+        assert whole_fragments(events) == payloads_of(DOCUMENTS)
+
     async def test_that_stays_costs_its_fragment(self) -> None:
-        script = [Session(damage_at=self.AT), Session(damage_at=self.AT - SIZE)]
+        script = [Session(damage_at=self.AT), *3 * [Session(damage_at=self.AT - SIZE)]]
         service = KinesisVideo(DOCUMENTS, [*script])
         async with online(service), reading(service) as reader:
             events = await reader.all_complete()
@@ -238,12 +244,12 @@ class TestDamage:
 
     async def test_that_hides_its_fragment_ends_in_going_live(self) -> None:
         service = KinesisVideo(
-            DOCUMENTS, [Session(damage_at=SIZE), Session(damage_at=0)], now_from=2
+            DOCUMENTS, [Session(damage_at=SIZE), *3 * [Session(damage_at=0)]], now_from=2
         )
         async with online(service), reading(service) as reader:
             events = await reader.all_complete()
         assert completed(events) == [ALL[0], ALL[2], ALL[3]]
-        assert types(service) == ["EARLIEST", "FRAGMENT_NUMBER", "NOW"]
+        assert types(service) == ["EARLIEST", *3 * ["FRAGMENT_NUMBER"], "NOW"]
         assert sum("skipping it" in report for report in reader.reports) == 1
 
 

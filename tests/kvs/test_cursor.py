@@ -90,27 +90,29 @@ def test_a_fragment_that_is_gone_is_no_place_to_go_on_from(number: str) -> None:
     assert after(StartAt.NOW, *complete("7"), gone).position == FromServerTime(100.5)
 
 
-def test_damage_is_read_again_once_and_then_skipped() -> None:
+@pytest.mark.parametrize("reads", [2, 4])
+def test_damage_is_read_again_so_often_and_then_skipped(reads: int) -> None:
     cursor = after(StartAt.NOW, *complete("7"), *cut("8"))
-    assert not cursor.skip_damage()
-    assert cursor.position == AfterFragment("7")
-    cursor.take(cut("8")[0])
-    cursor.take(cut("8")[1])
-    assert cursor.skip_damage()
+    for _ in range(reads - 1):
+        assert not cursor.skip_damage(reads)
+        assert cursor.position == AfterFragment("7")
+        for event in cut("8"):
+            cursor.take(event)
+    assert cursor.skip_damage(reads)
     assert cursor.position == AfterFragment("8")
 
 
 def test_damage_elsewhere_is_read_again_too() -> None:
     cursor = after(StartAt.NOW, *complete("7"), *cut("8"))
-    assert not cursor.skip_damage()
+    assert not cursor.skip_damage(2)
     for event in (*complete("8"), *cut("9")):
         cursor.take(event)
-    assert not cursor.skip_damage()
+    assert not cursor.skip_damage(2)
     assert cursor.position == AfterFragment("8")
 
 
 def test_damage_that_hides_its_fragment_is_left_behind_by_going_live() -> None:
     cursor = after(StartAt.EARLIEST, *complete("7"))
-    assert not cursor.skip_damage()
-    assert cursor.skip_damage()
+    assert not cursor.skip_damage(2)
+    assert cursor.skip_damage(2)
     assert cursor.position is StartAt.NOW
