@@ -1,10 +1,13 @@
 """Small asyncio tools that the standard library lacks. Knows nothing of media or AWS."""
 
 import asyncio
+import contextlib
 import random
+import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -34,6 +37,56 @@ class LatestQueue(Generic[T]):
             self._ready.clear()
             await self._ready.wait()
         return self._items.popleft()
+
+
+_Job: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[Any], Callable[[], Any]]
+
+
+class Worker:
+    """A thread for blocking work, one piece after the other: an executor of one thread, at half
+    the cost of the way there and back, which counts where the work itself takes microseconds.
+
+    The thread begins with the first piece of work, and does not keep the process from ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._is_begun = self._is_stopped = False
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What work returns, or raises. Who gives up waiting does not stop it."""
+        if self._is_stopped:
+            raise RuntimeError(f"the thread {self._name} is stopped; nothing can be run on it")
+        if not self._is_begun:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._is_begun = True
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((loop, done, work))
+        return await done
+
+    def stop(self) -> None:
+        """What waits is still done, then the thread ends; nobody has to wait for that."""
+        self._is_stopped = True
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            _do(*job)
+            del job  # what it was about is not kept until the next
+
+
+def _do(
+    loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], work: Callable[[], Any]
+) -> None:
+    settle: Callable[[Any], None] = done.set_result
+    try:
+        outcome = work()
+    except BaseException as error:  # who waits for it decides what it means
+        settle, outcome = done.set_exception, error
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(lambda: None if done.done() else settle(outcome))
 
 
 def backoff_seconds(

@@ -1,10 +1,12 @@
 """The small asyncio tools."""
 
 import asyncio
+import threading
+from functools import partial
 
 import pytest
 
-from streamproc.aio import LatestQueue, backoff_seconds
+from streamproc.aio import LatestQueue, Worker, backoff_seconds
 from streamproc.clock import FakeClock
 
 
@@ -44,3 +46,60 @@ async def test_a_latest_queue_drops_the_oldest_and_counts_it() -> None:
     assert len(queue) == 0
     with pytest.raises(ValueError, match="size_max 0"):
         LatestQueue[int](0)
+
+
+async def test_a_worker_does_one_piece_after_the_other_off_the_loop() -> None:
+    worker, done = Worker("test"), list[int]()
+    threads = await asyncio.gather(*(worker.run(threading.current_thread) for _ in range(3)))
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.current_thread()
+    await asyncio.gather(*(worker.run(partial(done.append, number)) for number in range(9)))
+    assert done == list(range(9))
+    worker.stop()
+    await asyncio.to_thread(threads[0].join, 60)
+    assert not threads[0].is_alive()
+
+
+async def test_what_fails_on_a_worker_is_raised_to_its_caller_and_the_next_goes_on() -> None:
+    worker = Worker("test")
+    with pytest.raises(ZeroDivisionError):
+        await worker.run(lambda: 1 // 0)
+    assert await worker.run(lambda: 5) == 5
+    worker.stop()
+
+
+async def test_who_gives_up_waiting_for_a_worker_does_not_stop_it() -> None:
+    worker, goes_on, done = Worker("test"), threading.Event(), list[str]()
+    holding = asyncio.ensure_future(worker.run(lambda: goes_on.wait(60)))
+    behind = asyncio.ensure_future(worker.run(lambda: done.append("behind")))
+    await asyncio.sleep(0)
+    holding.cancel()
+    behind.cancel()
+    await asyncio.wait([holding, behind])
+    last = asyncio.ensure_future(worker.run(lambda: done.append("last")))
+    await asyncio.sleep(0)
+    worker.stop()  # what waits is still done
+    goes_on.set()
+    await last
+    assert done == ["behind", "last"]
+
+
+async def test_a_worker_that_is_stopped_refuses() -> None:
+    worker = Worker("test")
+    worker.stop()
+    with pytest.raises(RuntimeError, match="test is stopped"):
+        await worker.run(int)
+
+
+def test_a_worker_outlives_the_loop_of_a_caller_who_left() -> None:
+    worker, goes_on = Worker("test"), threading.Event()
+
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(worker.run(lambda: goes_on.wait(60)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(leave())
+    goes_on.set()
+    assert asyncio.run(worker.run(lambda: 5)) == 5
+    worker.stop()

@@ -5,9 +5,10 @@ import itertools
 import logging
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from sqlalchemy import (
@@ -24,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from streamproc.db import Database, settings
+from streamproc.db import Database, remnants, settings
 from streamproc.db import database as database_module
-from streamproc.db.remnants import has_remnants
+from streamproc.db.remnants import has_remnants, read_log
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from tests.cancellation import cut_at
 from tests.small_disk import small_disk
@@ -276,32 +277,121 @@ async def test_the_log_is_brought_back_to_nothing_once_no_reader_needs_it(
     assert await count(database) == next(keys)
 
 
+class Guests:
+    """Rows that come and go in no order."""
+
+    def __init__(self, database: Database) -> None:
+        self.alive: dict[int, bytes] = {}
+        self.gone: list[bytes] = []
+        self._database = database
+        self._chance = random.Random(3)
+        self._keys = itertools.count()
+
+    async def come_and_go(self, times: int) -> None:
+        chance = self._chance
+        for _ in range(times):
+            async with self._database.write() as connection:
+                new = {
+                    next(self._keys): chance.randbytes(600) for _ in range(chance.randint(1, 15))
+                }
+                rows = [{"key": key, "data": data} for key, data in new.items()]
+                await connection.execute(insert(SECRETS), rows)
+                self.alive |= new
+                old = chance.sample(sorted(self.alive), chance.randint(0, min(len(self.alive), 14)))
+                await connection.execute(delete(SECRETS).where(SECRETS.c.key.in_(old)))
+                self.gone += [self.alive.pop(key) for key in old]
+
+    def left_in(self, folder: Path) -> list[bytes]:
+        """Those gone of which a part is in any file."""
+        left = bytes_of(folder)
+        assert all(data in left for data in self.alive.values())
+        return [data for data in self.gone if any(part in left for part in batched(data, 32))]
+
+
 async def test_no_older_place_of_a_row_is_left_within_a_page(
     database: Database, path: Path
 ) -> None:
     """secure_delete zeros a row where it lies, not where it lay before SQLite moved it."""
-    chance = random.Random(3)
-    alive: dict[int, bytes] = {}
-    gone: list[bytes] = []
-    keys = itertools.count()
-    for _ in range(60):
-        async with database.write() as connection:
-            new = {next(keys): chance.randbytes(600) for _ in range(chance.randint(1, 15))}
-            rows = [{"key": key, "data": data} for key, data in new.items()]
-            await connection.execute(insert(SECRETS), rows)
-            alive |= new
-            old = chance.sample(sorted(alive), min(len(alive), chance.randint(0, 14)))
-            await connection.execute(delete(SECRETS).where(SECRETS.c.key.in_(old)))
-            gone += [alive.pop(key) for key in old]
+    guests = Guests(database)
+    await guests.come_and_go(60)
     with closing(sqlite3.connect(path)) as plain:
         plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    assert has_remnants(path), "or this shows nothing"
+    assert remnants_in(path), "or this shows nothing"
     await database.forget()
-    assert not has_remnants(path)
-    left = bytes_of(path.parent)
-    assert not [data for data in gone if any(part in left for part in batched(data, 32))]
-    assert all(data in left for data in alive.values())
-    assert await count(database) == len(alive)
+    assert not remnants_in(path)
+    assert not guests.left_in(path.parent)
+    assert await count(database) == len(guests.alive)
+
+
+def remnants_in(path: Path) -> bool:
+    with path.open("rb") as file:
+        return has_remnants(file)
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """How many pages each search for remnants looks at, None for all; no file is small."""
+    seen: list[int | None] = []
+
+    def look(file: BinaryIO, pages: Collection[int] | None = None) -> bool:
+        seen.append(None if pages is None else len(pages))
+        return has_remnants(file, pages)
+
+    monkeypatch.setattr(remnants, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(database_module, "has_remnants", look)
+    return seen
+
+
+async def test_forgetting_looks_only_at_what_was_written_since(
+    database: Database, path: Path, looked_at: list[int | None]
+) -> None:
+    await put(database, *range(10_000, 10_300))
+    guests = Guests(database)
+    for _ in range(12):
+        await guests.come_and_go(3)
+        await database.forget()
+        assert not remnants_in(path)
+    assert not guests.left_in(path.parent)
+    whole, *parts = looked_at
+    assert whole is None
+    assert None not in parts
+    assert max(part for part in parts if part is not None) < path.stat().st_size // 4096 // 4
+
+
+async def test_a_log_that_began_anew_is_not_taken_for_all_that_was_written(
+    database: Database, path: Path, looked_at: list[int | None]
+) -> None:
+    async def cut_log() -> None:
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    guests = Guests(database)
+    for interfere in (cut_log, database._engine.dispose):
+        await guests.come_and_go(1)
+        await database.forget()
+        await guests.come_and_go(10)
+        await interfere()
+        await guests.come_and_go(1)
+        looked_at.clear()
+        await database.forget()
+        assert looked_at == [None]
+        assert not guests.left_in(path.parent)
+
+
+def test_a_log_is_read_as_far_as_its_last_life_goes(tmp_path: Path) -> None:
+    path, log = tmp_path / "store.db", tmp_path / "store.db-wal"
+    assert read_log(log) == (None, frozenset())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE one (data)")
+        connection.executemany("INSERT INTO one VALUES (?)", [(SECRET,)] * 20)
+        first, many = read_log(log)
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()  # cut no shorter
+        connection.execute("INSERT INTO one VALUES (1)")
+        second, few = read_log(log)
+    assert first is not None
+    assert second == first.next
+    assert len(few) < len(many) == 22
 
 
 def batched(data: bytes, size: int) -> list[bytes]:

@@ -17,5 +17,6 @@ tests/test_migrations.py fails until the two agree.
 
 from streamproc.db.database import Database
 from streamproc.db.revisions import Revisions
+from streamproc.db.writer import compiled
 
-__all__ = ["Database", "Revisions"]
+__all__ = ["Database", "Revisions", "compiled"]
