@@ -5,11 +5,12 @@ Wraps processor.ports.World and jobs.ports.JobWorld. Knows which of their words 
 how lines are kept is audit's affair.
 """
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from streamproc.audit.details import group_details, record_details
 from streamproc.audit.log import Audit
@@ -20,10 +21,10 @@ from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry
 from streamproc.model.video import VideoFrame
 from streamproc.processor.ports import (
-    Analyser,
     BeforeSend,
     Delivered,
     FaceSearch,
+    LiveAnalyser,
     MediaSource,
     RecordSink,
     Report,
@@ -43,7 +44,7 @@ class AuditedWorld:
         self._account_id = account_id
 
     @property
-    def analyser(self) -> Analyser:
+    def analyser(self) -> LiveAnalyser:
         return self._world.analyser
 
     def source(
@@ -84,7 +85,7 @@ class AuditedSink:
         self._report = report
 
     async def put(self, entry: Entry) -> None:
-        found = record_details(json.loads(entry.data))
+        found = record_details(from_json(entry.data))
         if found is not None:
             details = self._common | found
             await self._audit.insist(self._arn, "MatchDelivered", details, self._report)

@@ -47,8 +47,10 @@ def _own_like(folder: Path, handle: int) -> None:
     """What root makes belongs to whom the folder belongs to: the daemon must be able to go on
     after a command that root has run. But that owner must not be given another's file, by a link
     that lay in wait for root."""
+    if os.geteuid() != 0:
+        return
     owner, found = folder.stat(), os.fstat(handle)
-    if os.geteuid() != 0 or found.st_uid == owner.st_uid:
+    if found.st_uid == owner.st_uid:
         return
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise OSError(errno.EMLINK, "a file in it is a link to a file of somebody else")

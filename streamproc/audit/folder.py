@@ -152,7 +152,8 @@ class LogFolder:
 
 def segments(folder: Path) -> list[Path]:
     """Oldest first."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stem.isdecimal())
+    found = folder.iterdir()
+    return sorted(path for path in found if path.suffix == SUFFIX and path.stem.isdecimal())
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -167,7 +168,10 @@ def whole_lines(segment: Path, size: int) -> int:
 
 
 def _size(segment: Path) -> int:
-    return segment.stat().st_size if segment.exists() else 0
+    try:
+        return segment.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _last_line(segment: Path) -> tuple[Line | None, bytes]:

@@ -23,6 +23,8 @@ TORN_MARK: Final = b" <torn>\n"
 """Ends a line that was cut. No line that was written whole ends like this."""
 
 _HASH: Final = b',"hash":"'
+# ASCII: a name with a line separator of Unicode stays one line for every reader.
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,7 @@ def encode(entry: Entry, number: int, previous: str) -> tuple[bytes, str]:
         "details": dict(entry.details),
         "previous": previous,
     }
-    # ASCII: a name with a line separator of Unicode stays one line for every reader.
-    body = json.dumps(members, separators=(",", ":"), allow_nan=False).encode()
+    body = _JSON.encode(members).encode()
     digest = hashlib.sha256(body).hexdigest()
     line = body[:-1] + _HASH + digest.encode() + b'"}\n'
     if len(line) > LINE_BYTES_MAX:

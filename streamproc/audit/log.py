@@ -11,20 +11,18 @@ import logging
 import os
 import pwd
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self
 
+from streamproc.aio import Worker
 from streamproc.audit.folder import LogFolder
 from streamproc.audit.line import GENESIS, Entry, encode
 from streamproc.clock import Clock
 from streamproc.errors import AuditBroken, StoreUnavailable
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
@@ -98,7 +96,7 @@ class AuditLog:
     def __init__(self, folder: LogFolder, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "audit")
+        self._thread = Worker("audit")
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         self._syncing: asyncio.Task[None] | None = None
@@ -109,9 +107,9 @@ class AuditLog:
         """Make the folder, or go on with what is in it. Raises StoreUnavailable, AuditBroken."""
         audit = cls(LogFolder(folder), clock)
         try:
-            await audit._run(audit._folder.create)
+            await audit._thread.run(audit._folder.create)
         except BaseException:
-            audit._thread.shutdown(wait=False)
+            audit._thread.stop()
             raise
         return audit
 
@@ -123,10 +121,10 @@ class AuditLog:
             self._syncing.cancel()
             await asyncio.gather(self._syncing, return_exceptions=True)
         try:
-            await self._run(self._folder.sync)
+            await self._thread.run(self._folder.sync)
         except (StoreUnavailable, AuditBroken) as error:
             log.error("%s", error)
-        self._thread.shutdown(wait=False)
+        self._thread.stop()
 
     async def record(
         self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
@@ -170,7 +168,7 @@ class AuditLog:
             sync = any(waiting.durable for waiting in group)
             entries = [waiting.entry for waiting in group]
             try:
-                await self._run(partial(self._folder.append, entries, sync=sync))
+                await self._thread.run(partial(self._folder.append, entries, sync=sync))
             except Exception as error:  # it belongs to those who wait; the next is another attempt
                 for waiting in group:
                     if not waiting.written.done():
@@ -190,15 +188,12 @@ class AuditLog:
             await self._clock.sleep(SYNC_S)
             self._is_behind = False
             try:
-                await self._run(self._folder.sync)
+                await self._thread.run(self._folder.sync)
             except (StoreUnavailable, AuditBroken) as error:
                 self._is_behind = True
                 if str(error) != told:
                     told = str(error)
                     log.error("audit lines are not safe from a power cut: %s", error)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 async def open_audit(folder: Path, clock: Clock, *, enabled: bool = True) -> Audit:

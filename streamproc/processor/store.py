@@ -4,6 +4,7 @@ Each method is one transaction: on disk when it returns. Knows no tasks and no r
 state table and the supervisor decide what is written.
 """
 
+import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,13 +17,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     insert,
     select,
     update,
 )
 
-from streamproc.db import Database, Revisions
+from streamproc.db import Database, Revisions, compiled
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt, StartPosition
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
 from streamproc.processor.checkpoint import Checkpoint
@@ -45,6 +47,13 @@ _processors = Table(
     Column("started_at", Float, nullable=False),
     Column("checkpoint", String(128)),
     Column("sampled_at", Float),
+)
+_SAVE_CHECKPOINT: Final = compiled(
+    update(_processors)
+    .where(
+        _processors.c.region == bindparam("of_region"), _processors.c.name == bindparam("of_name")
+    )
+    .values(checkpoint=bindparam("checkpoint"), sampled_at=bindparam("sampled_at"))
 )
 
 
@@ -113,12 +122,18 @@ class ProcessorStore:
         await self._update(row, ("state", "desired", "message", "updated_at", *begin))
 
     async def save_checkpoint(self, key: ProcessorKey, checkpoint: Checkpoint) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(_processors)
-                .where(*_is(key))
-                .values(checkpoint=checkpoint.number, sampled_at=checkpoint.sampled_at)
-            )
+        region, name = key
+        parameters = {
+            "of_region": region,
+            "of_name": name,
+            "checkpoint": checkpoint.number,
+            "sampled_at": checkpoint.sampled_at,
+        }
+
+        def save(connection: sqlite3.Connection) -> None:
+            connection.execute(_SAVE_CHECKPOINT, parameters)
+
+        await self._database.transact(save)
 
     async def delete(self, row: Row) -> None:
         async with self._database.write() as connection:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from streamproc.model.face import BoundingBox, Face, IndexedFace, Landmark, Match, Pose, Quality
 from streamproc.model.media import Fragment, Frame
@@ -60,6 +62,24 @@ def test_a_matched_face_gives_the_documented_record() -> None:
         '"ImageId":"5c3d0b1e-0000-3000-8000-000000000002","ExternalImageId":"alice"}}]}],'
         '"RecordId":"dfc00f65e1a9a9bd45e58840ed92bfd0"}'
     )
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_has_no_word_for_is_no_record(number: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        encode_record(
+            build_record(STREAM, PROCESSOR, FRAME, [(replace(FACE, confidence=number), [])])
+        )
+
+
+def test_a_name_that_reads_like_such_a_number_is_a_name() -> None:
+    names = "NaN", "-Infinity", 'Zoë "the" Nan\u2028'
+    for name in names:
+        match = Match(replace(ALICE, external_image_id=name), 90.0)
+        data = encode_record(build_record(STREAM, PROCESSOR, FRAME, [(FACE, [match])]))
+        [found] = json.loads(data)["FaceSearchResponse"][0]["MatchedFaces"]
+        assert found["Face"]["ExternalImageId"] == name
+        assert b"\n" not in data
 
 
 def test_a_frame_without_faces_gives_a_record_all_the_same() -> None:

@@ -67,7 +67,6 @@ class DataStreams:
         """Finish what is being written, then close the file."""
         self._sweeper.cancel()
         await asyncio.wait({self._sweeper})
-        await self.appender.close()
         await self.store.close()
 
     def now_ms(self) -> int:
