@@ -1,25 +1,24 @@
 """Clients of AWS services: which endpoint, which region, whose credentials.
 
 The one place that builds aiobotocore clients. The same code runs against the embedded
-services, another emulator and AWS itself; what differs is a setting. Knows nothing of what
-the clients are used for.
+services, another emulator and AWS itself; what differs is a setting. The embedded services of
+the same process are asked without a wire, through clients of the same methods. Knows nothing of
+what the clients are used for.
 """
 
-import secrets
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Self
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioRefreshableCredentials
-from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import ClientError
 
 from streamproc.errors import ConfigError, PermanentFailure
 from streamproc.settings import AwsConfig, EndpointsConfig
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
 
 # Which setting of [endpoints] serves which botocore service.
 _SETTING = {
@@ -43,17 +42,12 @@ _ROLE_REFUSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedCredentials:
-    """What the daemon signs its calls to its own services with."""
+class Inside(Protocol):
+    """The services of this process."""
 
-    access_key_id: str = "embedded"
-    secret_access_key: str = field(default="embedded", repr=False)
-
-    @classmethod
-    def random(cls) -> Self:
-        """Nobody else's, and gone with the process."""
-        return cls(f"INTERNAL{secrets.token_hex(6).upper()}", secrets.token_urlsafe(40))
+    def client(self, service: str, region: str, *, read_timeout_s: float) -> Any:
+        """A client with botocore's methods, that needs no closing."""
+        ...
 
 
 def verification() -> ssl.SSLContext:
@@ -70,22 +64,26 @@ def verification() -> ssl.SSLContext:
 class AwsClients:
     """Opens clients by service name; one instance per daemon.
 
-    credentials are those of the embedded services; who verifies no signature needs none.
+    inside, if given, is where the embedded services are; without it they are asked at
+    embedded_url, with credentials that nobody verifies.
     """
 
     def __init__(
         self,
         endpoints: EndpointsConfig,
         aws: AwsConfig,
-        embedded_url: str,
+        embedded_url: str = "",
         *,
-        credentials: EmbeddedCredentials | None = None,
+        inside: Inside | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._aws = aws
         self._embedded_url = embedded_url
-        self._credentials = credentials or EmbeddedCredentials()
-        self._session = get_session()
+        self._inside = inside
+
+    @cached_property
+    def _session(self) -> "AioSession":
+        return get_session()
 
     def is_enabled(self, service: str) -> bool:
         return str(getattr(self._endpoints, _SETTING[service])) != "off"
@@ -103,15 +101,20 @@ class AwsClients:
         endpoint_url: str | None = None,
         **config: Any,
     ) -> AsyncIterator[Any]:
-        """An aiobotocore client, closed when the block is left.
+        """An aiobotocore client, closed when the block is left; or one of our own inside.
 
         endpoint_url overrides the setting (the data endpoint that GetDataEndpoint named).
-        Further keywords go to AioConfig. Raises ConfigError if the service is off, and
-        PermanentFailure if role_arn cannot be assumed.
+        Further keywords go to AioConfig; what has no wire has no use for them. Raises
+        ConfigError if the service is off, and PermanentFailure if role_arn cannot be assumed.
         """
         setting = str(getattr(self._endpoints, _SETTING[service]))
         if setting == "off":
             raise ConfigError(f"endpoints.{_SETTING[service]} is off; set it to a URL or to aws")
+        if setting == "embedded" and self._inside is not None and endpoint_url is None:
+            yield self._inside.client(service, region, read_timeout_s=self._aws.read_timeout_s)
+            return
+        from aiobotocore.config import AioConfig
+
         options: dict[str, Any] = {
             "region_name": region,
             "config": AioConfig(read_timeout=self._aws.read_timeout_s, **config),
@@ -119,8 +122,8 @@ class AwsClients:
         if setting == "embedded":
             options |= {
                 "endpoint_url": self._embedded_url,
-                "aws_access_key_id": self._credentials.access_key_id,
-                "aws_secret_access_key": self._credentials.secret_access_key,
+                "aws_access_key_id": "embedded",
+                "aws_secret_access_key": "embedded",
             }
         elif setting != "aws":
             options["endpoint_url"] = setting
@@ -132,7 +135,7 @@ class AwsClients:
         async with session.create_client(service, **options) as client:
             yield client
 
-    async def _session_of_role(self, role_arn: str, region: str) -> AioSession:
+    async def _session_of_role(self, role_arn: str, region: str) -> "AioSession":
         """A session whose credentials renew themselves: a role's last an hour, a processor
         runs for months. Raises PermanentFailure if the role cannot be assumed."""
         refresh = partial(self._assume, role_arn, region)
@@ -142,6 +145,8 @@ class AwsClients:
             if error.response.get("Error", {}).get("Code") in _ROLE_REFUSED:
                 raise PermanentFailure("Access denied to Role") from error
             raise
+        from aiobotocore.credentials import AioRefreshableCredentials
+
         session = get_session()
         # What botocore's own assume-role provider does; there is no public way to hand it in.
         session._credentials = AioRefreshableCredentials.create_from_metadata(
@@ -159,3 +164,10 @@ class AwsClients:
             "token": credentials["SessionToken"],
             "expiry_time": credentials["Expiration"].isoformat(),
         }
+
+
+def get_session() -> "AioSession":
+    # A tenth of a second with its imports, which a daemon of embedded services can do without.
+    from aiobotocore import session
+
+    return session.get_session()

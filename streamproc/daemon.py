@@ -4,43 +4,46 @@ The only module besides the command line that names concrete classes.
 """
 
 import asyncio
+import importlib
 import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from streamproc import __version__
-from streamproc.access.internal import internal_key
+from streamproc.access.internal import internal_caller
 from streamproc.access.keyring import KeyRing
 from streamproc.api import ApiServices, rekognition
 from streamproc.api.pictures import PictureSource
 from streamproc.api.tag_store import TagStore
 from streamproc.audit.log import open_audit
 from streamproc.audited import AuditedJobWorld, AuditedWorld
-from streamproc.aws import AwsClients, EmbeddedCredentials
+from streamproc.aws import AwsClients
 from streamproc.clock import Clock, SystemClock
-from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.data_folder import announced, locked_folder
 from streamproc.engines.base import FaceEngine
-from streamproc.engines.detailed import DetailedEngine
-from streamproc.engines.face_attributes import FaceAttributes
-from streamproc.engines.load import load_engine
+from streamproc.engines.load import load_detailed
 from streamproc.engines.scheduler import Scheduler
-from streamproc.errors import EngineError
 from streamproc.gateway.app import build_app
+from streamproc.gateway.inside import InsideServices
 from streamproc.gateway.server import Server
 from streamproc.gateway.signature_door import SignatureDoorkeeper
-from streamproc.heap import return_freed_memory
+from streamproc.heap import resume_collector, return_freed_memory
 from streamproc.job_world import StoredVideoWorld
 from streamproc.jobs.runner import JobRunner
-from streamproc.listening import open_doors
+from streamproc.listening import open_door
+from streamproc.loading import Late, Loading
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
 from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor
 from streamproc.watchdog import Systemd, fed
 from streamproc.world import KinesisWorld
+
+if TYPE_CHECKING:
+    from streamproc.collection.service import CollectionService
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ async def run(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
     systemd = Systemd()
     async with serving(config) as url:
+        resume_collector()
+        # Not earlier, though it answers already: a service that is ready has what it needs.
         systemd.tell("READY=1", f"STATUS=answers on {url}")
         await stop.wait()
         systemd.tell("STOPPING=1", "STATUS=draining jobs and processors")
@@ -68,6 +73,8 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Everything up, from the block's start to its end; yields the base URL.
 
+    It answers earlier, while the models load, which takes longest; see loading.py. What forbids
+    the start is raised all the same, by then or when they cannot be loaded.
     clock and engine stand in for the real ones where tests need to break them.
     """
     folder = config.storage.data_dir
@@ -75,46 +82,45 @@ async def serving(
     account_id = config.server.account_id
     async with AsyncExitStack() as stack:
         stack.enter_context(locked_folder(folder))
-        internal = EmbeddedCredentials.random()
-        keyring = await _open_keyring(config, clock, internal, stack)
+        keyring = await _open_keyring(config, clock, stack)
         usable_keys = keyring.usable_keys if keyring else 0
-        doors = stack.enter_context(open_doors(config, usable_keys))
-        public_url = doors.public_url
+        door = stack.enter_context(open_door(config, usable_keys))
 
-        if engine is None:
-            engine = await asyncio.to_thread(_load_engine, config)
-        scheduler = Scheduler(engine, threads=config.engine.threads)
+        loading = Loading()
+        late_engine = Late[FaceEngine]("the engine is")
+        scheduler = Scheduler(late_engine.stand_in, threads=config.engine.threads)
         stack.push_async_callback(scheduler.aclose)
         await stack.enter_async_context(fed(Systemd(), scheduler.stuck, clock))
-        clients = AwsClients(config.endpoints, config.aws, doors.private_url, credentials=internal)
-        objects = ObjectStore(config.buckets.root, clients)
-        audit = await open_audit(folder, clock, enabled=config.audit.enabled)
-        stack.push_async_callback(audit.aclose)
-        collections = await CollectionService.open(
-            folder / "collections.db",
-            engine.info,
-            engine.similarity,
-            engine.cosine,
-            account_id,
-            clock,
-            index_bytes_max=config.faces.index_bytes_max,
-        )
-        stack.push_async_callback(collections.aclose)
-        tags = await TagStore.open(folder / "tags.db", config.processors.tags_max)
-        stack.push_async_callback(tags.aclose)
         data = await kinesis_data.DataStreams.open(
             folder / "data.db", config.data, account_id, clock
         )
         stack.push_async_callback(data.aclose)
         video = await kinesis_video.VideoStreams.open(
             folder / "video", config.video, account_id, clock,
-            public_url=public_url, media=config.media,
+            public_url=door.url, media=config.media,
         )  # fmt: skip
         stack.push_async_callback(video.aclose)
+        streams = [
+            kinesis_data.service.bind(data),
+            kinesis_video.control.bind(video),
+            kinesis_video.media.bind(video),
+            kinesis_video.archived.bind(video),
+        ]
+        caller = internal_caller(account_id)
+        inside = InsideServices(streams, account_id=account_id, caller=caller)
+        clients = AwsClients(config.endpoints, config.aws, inside=inside)
+        objects = ObjectStore(config.buckets.root, clients)
+        audit = await open_audit(folder, clock, enabled=config.audit.enabled)
+        stack.push_async_callback(audit.aclose)
+        late_collections = Late["CollectionService"]("the collections are")
+        loaded = await stack.enter_async_context(AsyncExitStack())  # closed after who uses it
+        tags = await TagStore.open(folder / "tags.db", config.processors.tags_max)
+        stack.push_async_callback(tags.aclose)
         scratch = folder / "scratch"
         job_world = StoredVideoWorld(
-            config, clients, objects, collections, engine, scheduler, scratch
-        )
+            config, clients, objects, late_collections.stand_in, late_engine.stand_in, scheduler,
+            scratch,
+        )  # fmt: skip
         jobs = await JobRunner.open(
             folder / "jobs.db",
             AuditedJobWorld(job_world, audit, account_id),
@@ -124,7 +130,9 @@ async def serving(
             media=config.media,
         )
         stack.push_async_callback(jobs.aclose)
-        world = KinesisWorld(config, clients, collections, scheduler, clock)
+        world = KinesisWorld(
+            config, clients, late_collections.stand_in, scheduler, clock, ready=loading.loaded
+        )
         supervisor = await Supervisor.open(
             folder / "processors.db",
             AuditedWorld(world, audit, account_id),
@@ -138,23 +146,22 @@ async def serving(
 
         app = build_app(
             [
-                rekognition.bind(
-                    ApiServices(
-                        supervisor=supervisor,
-                        collections=collections,
-                        scheduler=scheduler,
-                        tags=tags,
-                        images=PictureSource(config.faces, objects),
-                        objects=objects,
-                        jobs=jobs,
-                        config=config,
-                        audit=audit,
+                loading.gated(
+                    rekognition.bind(
+                        ApiServices(
+                            supervisor=supervisor,
+                            collections=late_collections.stand_in,
+                            scheduler=scheduler,
+                            tags=tags,
+                            images=PictureSource(config.faces, objects),
+                            objects=objects,
+                            jobs=jobs,
+                            config=config,
+                            audit=audit,
+                        )
                     )
                 ),
-                kinesis_data.service.bind(data),
-                kinesis_video.control.bind(video),
-                kinesis_video.media.bind(video),
-                kinesis_video.archived.bind(video),
+                *streams,
             ],
             account_id=account_id,
             region=config.server.region,
@@ -165,46 +172,58 @@ async def serving(
         server = Server(app, config.server)
         stack.push_async_callback(server.aclose)
         await server.start()
-        server.listen(doors.private, is_private=True)
-        tls = doors.certificate.context if doors.certificate else None
-        server.listen(doors.public, tls=tls)
+        server.listen(door.listener, tls=door.certificate.context if door.certificate else None)
         # Last in, first out: both drain while the streams and models they use still answer.
         stack.push_async_callback(supervisor.drain)
         stack.push_async_callback(jobs.drain)
+        stack.enter_context(announced(folder, door.url))
         await supervisor.resume_all()
-        await jobs.resume()
 
-        stack.enter_context(announced(folder, public_url))
+        with loading.under_way():
+            if engine is None:
+                engine = await asyncio.to_thread(_load_engine, config)
+            late_engine.become(engine)
+            collections = await _open_collections(config, engine, clock)
+            loaded.push_async_callback(collections.aclose)
+            late_collections.become(collections)
+        await jobs.resume()
         info = engine.info
         log.info(
             "streamproc %s answers on %s; engine %s, pack %s (%s), %s; data in %s",
-            __version__, public_url, info.name, info.pack, ", ".join(info.providers),
+            __version__, door.url, info.name, info.pack, ", ".join(info.providers),
             info.licence, folder,
         )  # fmt: skip
-        yield public_url
+        yield door.url
 
 
-async def _open_keyring(
-    config: Config, clock: Clock, internal: EmbeddedCredentials, stack: AsyncExitStack
-) -> KeyRing | None:
+async def _open_keyring(config: Config, clock: Clock, stack: AsyncExitStack) -> KeyRing | None:
     """None where signatures are not verified."""
     if not config.auth.required:
         return None
     account_id = config.server.account_id
-    own = internal_key(internal.access_key_id, internal.secret_access_key, account_id)
-    keyring = await KeyRing.open(config.storage.data_dir / "keys.db", account_id, clock, [own])
+    keyring = await KeyRing.open(config.storage.data_dir / "keys.db", account_id, clock)
     stack.push_async_callback(keyring.aclose)
     return keyring
 
 
 def _load_engine(config: Config) -> FaceEngine:
-    """The engine, with the attribute models that are installed. A damaged one is reported, and
-    keeps nobody from watching cameras."""
-    engine = load_engine(config.engine)
-    models_dir, providers = config.analysis.models_dir, config.engine.providers
-    try:
-        attributes = FaceAttributes(models_dir, providers, config.engine.threads)
-    except EngineError as error:
-        log.error("face attributes are off: %s", error)
-        return engine
-    return DetailedEngine(engine, attributes)
+    # FAISS comes with it: imported here, it keeps nobody waiting who needs neither.
+    importlib.import_module("streamproc.collection.service")
+    return load_detailed(config.engine, config.analysis.models_dir)
+
+
+async def _open_collections(
+    config: Config, engine: FaceEngine, clock: Clock
+) -> "CollectionService":
+    from streamproc.collection.service import CollectionService
+
+    return await CollectionService.open(
+        config.storage.data_dir / "collections.db",
+        engine.info,
+        engine.similarity,
+        engine.cosine,
+        config.server.account_id,
+        clock,
+        index_bytes_max=config.faces.index_bytes_max,
+        exact_faces_max=config.faces.exact_faces_max,
+    )

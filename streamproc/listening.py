@@ -1,9 +1,6 @@
-"""Where the API listens: sockets, URLs, and what must hold before it may.
+"""Where the API listens: its socket, its URL, and what must hold before it may.
 
-Two doors. The public one is where server.host and server.port say, with TLS if there is a
-certificate. The private one is a free port of 127.0.0.1 without TLS, for the daemon's own
-clients: they depend on no certificate's name, and no crowd outside keeps them from the
-streams. Both lead to the same application, which verifies signatures at both. Knows no
+One door, where server.host and server.port say, with TLS if there is a certificate. Knows no
 services.
 """
 
@@ -29,13 +26,11 @@ _OTHER_FILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """Sockets that are bound, and how they are reached."""
+class Door:
+    """A socket that is bound, and how it is reached."""
 
-    public: socket.socket
-    private: socket.socket
-    public_url: str  # what clients are told
-    private_url: str
+    listener: socket.socket
+    url: str  # what clients are told
     certificate: Certificate | None
 
 
@@ -90,7 +85,7 @@ def addresses_of(host: str) -> list[str]:
 
 
 @contextmanager
-def open_doors(config: Config, usable_keys: int) -> Iterator[Doors]:
+def open_door(config: Config, usable_keys: int) -> Iterator[Door]:
     """Bind, so that what forbids it is known before anything is loaded.
 
     usable_keys: how many keys could sign a request now. Raises StreamprocError (ConfigError
@@ -103,9 +98,9 @@ def open_doors(config: Config, usable_keys: int) -> Iterator[Doors]:
         log.warning("there is no key, so nobody can sign; make one with: streamproc keys create")
     certificate = Certificate(config.tls) if config.tls.certificate_file else None
     _allow_files(config.server.connections_max)
-    with _bind(addresses[0], config.server.port) as public, _bind("127.0.0.1", 0) as private:
-        public_url = _public_url(config.server, public, "https" if certificate else "http")
-        yield Doors(public, private, public_url, _url("http", private), certificate)
+    with _bind(addresses[0], config.server.port) as listener:
+        url = _public_url(config.server, listener, "https" if certificate else "http")
+        yield Door(listener, url, certificate)
 
 
 def _bind(address: str, port: int) -> socket.socket:

@@ -4,14 +4,14 @@ The only module that joins processor/ports.py to kvs, sink and collection. Decid
 endpoint and whose credentials; decides nothing about media or records.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from streamproc.aws import AwsClients
 from streamproc.clock import Clock
-from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.engines.scheduler import Scheduler
 from streamproc.errors import TransientFailure
@@ -27,6 +27,9 @@ from streamproc.processor.ports import (
 )
 from streamproc.sink.kinesis import KinesisSink
 
+if TYPE_CHECKING:
+    from streamproc.collection.service import CollectionService
+
 
 class KinesisWorld:
     """Implements processor.ports.World."""
@@ -35,14 +38,18 @@ class KinesisWorld:
         self,
         config: Config,
         clients: AwsClients,
-        collections: CollectionService,
+        collections: "CollectionService",
         scheduler: Scheduler,
         clock: Clock,
+        *,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
+        """ready returns once collections and scheduler may be used."""
         self._config = config
         self._clients = clients
         self._collections = collections
         self._clock = clock
+        self._ready = ready
         self.analyser = scheduler
 
     def source(
@@ -80,6 +87,9 @@ class KinesisWorld:
             await sink.check()
             yield sink
 
-    def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]:
+    @asynccontextmanager
+    async def faces(self, spec: ProcessorSpec) -> AsyncIterator[FaceSearch]:
         threshold = max(spec.face_match_threshold, self._config.faces.face_match_threshold_floor)
-        return self._collections.searcher(spec, threshold)
+        await self._ready()
+        async with self._collections.searcher(spec, threshold) as search:
+            yield search

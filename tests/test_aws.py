@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
-from streamproc.aws import AwsClients, EmbeddedCredentials
+from streamproc.aws import AwsClients
 from streamproc.errors import ConfigError, PermanentFailure
 from streamproc.settings import AwsConfig, EndpointsConfig
 
@@ -72,16 +72,34 @@ async def test_a_service_that_is_off_names_its_setting() -> None:
             pass
 
 
-async def test_the_embedded_services_are_called_with_a_secret_that_is_nobody_else_s() -> None:
-    ours, others = EmbeddedCredentials.random(), EmbeddedCredentials.random()
-    assert ours.access_key_id != others.access_key_id
-    assert len({ours.secret_access_key, others.secret_access_key}) == 2
-    assert ours.secret_access_key not in repr(ours)
-    url = "http://127.0.0.1:1"
-    clients = AwsClients(EndpointsConfig(), AwsConfig(), url, credentials=ours)
+class Inside:
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, float]] = []
+
+    def client(self, service: str, region: str, *, read_timeout_s: float) -> Any:
+        self.asked.append((service, region, read_timeout_s))
+        return self
+
+
+async def test_embedded_services_of_this_process_are_asked_without_a_wire(moto: str) -> None:
+    inside = Inside()
+    endpoints = EndpointsConfig(kinesisvideo=moto)
+    clients = AwsClients(endpoints, AwsConfig(read_timeout_s=7, role="assume"), inside=inside)
+    opening = clients.open("kinesis", "eu-west-1", role_arn=ROLE, retries={"max_attempts": 0})
+    async with opening as client:
+        assert client is inside
+    async with clients.open("kinesisvideo", "eu-west-1") as client:
+        assert client.meta.endpoint_url == moto
+    assert inside.asked == [("kinesis", "eu-west-1", 7)]
+
+
+async def test_embedded_services_of_another_process_are_asked_at_their_url() -> None:
+    clients = AwsClients(EndpointsConfig(), AwsConfig(), "http://127.0.0.1:4600")
     async with clients.open("kinesis", "eu-west-1") as client:
-        held = client._get_credentials()
-        assert (held.access_key, held.secret_key) == (ours.access_key_id, ours.secret_access_key)
+        assert client.meta.endpoint_url == "http://127.0.0.1:4600"
+        assert client._get_credentials().access_key == "embedded"
 
 
 async def _open(clients: AwsClients) -> Any:

@@ -14,7 +14,7 @@ import trustme
 from streamproc.certificate import Certificate
 from streamproc.config import Config, load_config
 from streamproc.errors import ConfigError, StreamprocError
-from streamproc.listening import addresses_of, is_loopback, open_doors, refusal
+from streamproc.listening import addresses_of, is_loopback, open_door, refusal
 from streamproc.settings import TlsConfig
 
 
@@ -116,29 +116,27 @@ def test_a_daemon_that_may_not_listen_binds_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket, "create_server", lambda *_, **__: pytest.fail("it listened"))
     with (
         pytest.raises(ConfigError, match=r"auth\.required"),
-        open_doors(config(server={"host": "0.0.0.0", "port": 0}), usable_keys=0),
+        open_door(config(server={"host": "0.0.0.0", "port": 0}), usable_keys=0),
     ):
         pass
 
 
-# --- doors and URLs --------------------------------------------------------------------------
+# --- the door and its URL --------------------------------------------------------------------
 
 
-def test_the_own_door_is_plain_on_loopback_and_the_public_one_as_set(
+def test_the_door_is_as_it_was_set_and_closed_behind(
     certificate: tuple[Path, Path],
 ) -> None:
     tls = {"certificate_file": str(certificate[0]), "private_key_file": str(certificate[1])}
-    with open_doors(config(tls=tls), usable_keys=0) as doors:
-        port = doors.public.getsockname()[1]
-        assert doors.public_url == f"https://127.0.0.1:{port}"
-        assert doors.private_url == f"http://127.0.0.1:{doors.private.getsockname()[1]}"
-        assert doors.certificate is not None
-    assert doors.public.fileno() == doors.private.fileno() == -1
+    with open_door(config(tls=tls), usable_keys=0) as door:
+        assert door.url == f"https://127.0.0.1:{door.listener.getsockname()[1]}"
+        assert door.certificate is not None
+    assert door.listener.fileno() == -1
 
 
 def test_clients_are_told_the_public_url_if_there_is_one() -> None:
-    with open_doors(config(server={"port": 0, "public_url": "https://cams.example/"}), 0) as doors:
-        assert doors.public_url == "https://cams.example"
+    with open_door(config(server={"port": 0, "public_url": "https://cams.example/"}), 0) as door:
+        assert door.url == "https://cams.example"
 
 
 def everywhere(**server: Any) -> Config:
@@ -168,9 +166,8 @@ def test_listening_everywhere_the_machine_s_name_is_told_and_said(
     bound_to_loopback: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "camera-box")
-    with open_doors(everywhere(), usable_keys=1) as doors:
-        assert doors.public_url == f"http://camera-box:{doors.public.getsockname()[1]}"
-        assert doors.private_url.startswith("http://127.0.0.1:")
+    with open_door(everywhere(), usable_keys=1) as door:
+        assert door.url == f"http://camera-box:{door.listener.getsockname()[1]}"
     assert "set server.public_url" in caplog.text
 
 
@@ -178,12 +175,12 @@ def test_a_machine_s_name_that_no_client_accepts_is_told_with_the_remedy(
     bound_to_loopback: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "camera_box")
-    with pytest.raises(ConfigError, match=r"set server\.public_url"), open_doors(everywhere(), 1):
+    with pytest.raises(ConfigError, match=r"set server\.public_url"), open_door(everywhere(), 1):
         pass
 
 
 def test_without_a_key_loopback_only_warns(caplog: pytest.LogCaptureFixture) -> None:
-    with open_doors(config(auth={"required": True}), usable_keys=0):
+    with open_door(config(auth={"required": True}), usable_keys=0):
         assert "streamproc keys create" in caplog.text
 
 
@@ -195,11 +192,11 @@ def test_more_connections_than_files_is_said(
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 2048))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    with open_doors(config(server={"port": 0, "connections_max": 5000}), 0):
+    with open_door(config(server={"port": 0, "connections_max": 5000}), 0):
         assert asked == [(2048, 2048)]
         assert "LimitNOFILE" in caplog.text
     caplog.clear()
-    with open_doors(config(server={"port": 0, "connections_max": 100}), 0):
+    with open_door(config(server={"port": 0, "connections_max": 100}), 0):
         assert asked[1] == (1124, 2048)
         assert caplog.text == ""
 

@@ -1,13 +1,16 @@
-"""The key of the daemon's own calls: processors and jobs reach the embedded streams as clients.
+"""Who the daemon is when it calls its own services: processors and jobs reach embedded streams
+as callers like any other.
 
-Made anew at each start, known to nobody else, on no disk; and it opens only what those calls
-need, so that even whoever read it from memory could delete nothing and see no face.
+Without a key, as these calls are on no wire where one could be read or forged. Its policy opens
+only what processors need, so that a mistake of theirs deletes nothing and sees no face.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
-from streamproc.access.keyring import InternalKey
+from streamproc.access.policy import Policy, parse_policy
+from streamproc.model.caller import Right
 
 _POLICY: Final = json.dumps(
     {
@@ -27,6 +30,18 @@ _POLICY: Final = json.dumps(
 )
 
 
-def internal_key(access_key_id: str, secret: str, account_id: str) -> InternalKey:
+@dataclass(frozen=True, slots=True)
+class InternalCaller:
+    """Implements Caller. Valid for as long as the process lives."""
+
+    arn: str
+    policy: Policy
+    is_valid: bool = True
+
+    def refusal(self, right: Right) -> str:
+        return self.policy.refusal(self.arn, right)
+
+
+def internal_caller(account_id: str) -> InternalCaller:
     """The daemon as a caller: arn:aws:iam::account:role/streamproc."""
-    return InternalKey(access_key_id, secret, f"arn:aws:iam::{account_id}:role/streamproc", _POLICY)
+    return InternalCaller(f"arn:aws:iam::{account_id}:role/streamproc", parse_policy(_POLICY))

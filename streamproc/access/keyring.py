@@ -8,7 +8,6 @@ and model.caller.Caller.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -34,30 +33,14 @@ _SETTLED_S = 2.0
 _Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InternalKey:
-    """A key that no file has: of the daemon's own calls to itself."""
-
-    id: str
-    secret: str = field(repr=False)
-    caller_arn: str
-    policy: str
-
-
 class KeyRing:
     """Built by open(), left by aclose()."""
 
-    def __init__(
-        self, path: Path, account_id: str, clock: Clock, internal: Iterable[InternalKey]
-    ) -> None:
+    def __init__(self, path: Path, account_id: str, clock: Clock) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._account_id = account_id
         self._clock = clock
-        self._internal = {
-            key.id: _Known(_access_key(key), parse_policy(key.policy), key.caller_arn)
-            for key in internal
-        }
         self._known: dict[str, _Known] = {}
         self._unreadable: dict[str, str] = {}  # policies that were told to be, by key
         self._stamp: _Stamp | None = None  # of the file as it was read; None: read it again
@@ -68,11 +51,9 @@ class KeyRing:
         self._keeping: asyncio.Task[None]
 
     @classmethod
-    async def open(
-        cls, path: Path, account_id: str, clock: Clock, internal: Iterable[InternalKey] = ()
-    ) -> Self:
+    async def open(cls, path: Path, account_id: str, clock: Clock) -> Self:
         """Raises StoreDamaged or StoreUnavailable if the keys cannot be read."""
-        ring = cls(path, account_id, clock, internal)
+        ring = cls(path, account_id, clock)
         await ring._open()
         try:
             await ring.refresh()
@@ -93,18 +74,17 @@ class KeyRing:
 
         Raises StoreDamaged or StoreUnavailable if that cannot be told.
         """
-        if access_key_id not in self._internal:
-            await self.refresh()
+        await self.refresh()
         known = self.look_up(access_key_id)
         return None if known is None else KnownKey(self, known)
 
     def look_up(self, access_key_id: str) -> "_Known | None":
         """As of the last refresh."""
-        return self._internal.get(access_key_id) or self._known.get(access_key_id)
+        return self._known.get(access_key_id)
 
     @property
     def usable_keys(self) -> int:
-        """How many keys could sign a request now, the daemon's own left out."""
+        """How many keys could sign a request now."""
         now = self._clock.now()
         return sum(known.key.is_good(now) for known in self._known.values())
 
@@ -241,20 +221,6 @@ class KeyCaller:
     def is_valid(self) -> bool:
         known = self._ring.look_up(self.access_key_id)
         return known is not None and known.key.is_good(self._ring.now())
-
-
-def _access_key(key: InternalKey) -> AccessKey:
-    return AccessKey(
-        id=key.id,
-        name="",
-        policy=key.policy,
-        created_at=0.0,
-        last_used_at=None,
-        expires_at=None,
-        revoked_at=None,
-        secret=key.secret,
-        token_sha256=None,
-    )
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

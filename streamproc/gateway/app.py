@@ -1,23 +1,22 @@
 """The gateway's edge: an aiohttp application in front of the services.
 
-One chain per request: find the operation, parse, validate, dispatch, serialise. Each step is
-a function of another module; this one only joins them, reads and writes HTTP, and logs.
+One chain per request: find the operation, admit, parse, carry out, serialise. Each step is
+a function of another module; this one only joins them, and reads and writes HTTP.
 Serve it with aiohttp's default handler_cancellation=False: an operation that has begun is
 carried through even if its caller leaves.
 """
 
-import logging
 import uuid
 from collections.abc import Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from streamproc.errors import StoreDamaged, StoreUnavailable
+from streamproc.gateway.calls import Calls, told_of
 from streamproc.gateway.dispatch import BoundService, RequestContext
 from streamproc.gateway.door import Doorkeeper, OpenDoor, RequestHead
-from streamproc.gateway.errors import BodyCut, RequestTimeout, ServiceError
-from streamproc.gateway.faults import error_reply, internal_failure, store_failure
+from streamproc.gateway.errors import RequestTimeout
+from streamproc.gateway.faults import error_reply
 from streamproc.gateway.messages import HttpReply, HttpRequest
 from streamproc.gateway.rest import (
     build_reply,
@@ -34,10 +33,7 @@ from streamproc.gateway.streams import (
     invite_body,
     read_body,
 )
-from streamproc.gateway.validate import complaint
 from streamproc.model.caller import ANYONE, Caller
-
-log = logging.getLogger(__name__)
 
 _CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 
@@ -90,7 +86,7 @@ class _Gateway:
         self._request_bytes_max = request_bytes_max
         self._body_timeout_s = body_timeout_s
         self._sender = StreamSender()
-        self._unlisted: set[tuple[str, str, str]] = set()
+        self._calls = Calls()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         request_id = str(uuid.uuid4())
@@ -128,21 +124,11 @@ class _Gateway:
                 scope.service if scope else None,
             )
             return await self._perform(route, request, scope, request_id)
-        except ServiceError as error:
-            return error_reply(error, route.service if route else None, request_id)
-        except BodyCut as error:
-            # Most likely nobody reads this any more.
-            cut = ServiceError(f"{error}.", code="SerializationException")
-            return error_reply(cut, route.service if route else None, request_id)
-        except (StoreUnavailable, StoreDamaged) as error:
-            log.error("request id %s: %s", request_id, error)
+        except Exception as error:
             service = route.service if route else None
-            return error_reply(store_failure(service, error), service, request_id)
-        except Exception:
-            name = f"{route.service.name} {route.operation.name}" if route else request.path
-            log.exception("%s failed, request id %s", name, request_id)
-            failure = internal_failure(route.service if route else None, request_id)
-            return error_reply(failure, route.service if route else None, request_id)
+            called = f"{route.service.name} {route.operation.name}" if route else request.path
+            failure = told_of(error, called, service, request_id)
+            return error_reply(failure, service, request_id)
 
     async def _perform(
         self, route: Route, request: web.Request, scope: SigningScope | None, request_id: str
@@ -151,13 +137,11 @@ class _Gateway:
         streams = streams_input(operation)
         signing_name = service.model.signing_name
         admission = await self._door.admit(_head(request), signing_name, streams=streams)
-        handler = service.handler(operation.name)
+        service.handler(operation.name)  # who asks for what is not served sends no body
         plain = await self._read(request, route, is_signed=scope is not None)
         caller = admission.with_body(plain.body if isinstance(plain.body, bytes) else None)
         request[_CALLER] = caller
         members = parse_request(operation, service.protocol, plain, route.labels)
-        if message := complaint(operation.input_shape, members):
-            raise ServiceError(message, code=service.validation_error)
         context = RequestContext(
             service=service.name,
             operation=operation.name,
@@ -167,12 +151,7 @@ class _Gateway:
             access_key_id=scope.access_key_id if scope else "",
             caller=caller,
         )
-        context.require(*service.rights(operation.name, members, context))
-        try:
-            output = await handler(members, context)
-        except ServiceError as error:
-            self._note_unlisted(route, error)
-            raise
+        output = await self._calls.perform(service, operation, members, context)
         return build_reply(operation, service.protocol, output, request_id)
 
     async def _read(self, request: web.Request, route: Route, *, is_signed: bool) -> HttpRequest:
@@ -191,14 +170,6 @@ class _Gateway:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
         )
-
-    def _note_unlisted(self, route: Route, error: ServiceError) -> None:
-        """Warn, once, of an error that no client of the operation expects."""
-        key = (route.service.name, route.operation.name, error.code)
-        listed = {shape.name for shape in route.operation.error_shapes}
-        if error.code not in listed and key not in self._unlisted:
-            self._unlisted.add(key)
-            log.warning("%s %s answers %s, which its model does not list", *key)
 
 
 async def _expect(_: web.Request) -> None:

@@ -1,7 +1,8 @@
 """An AWS service as a table of handlers over botocore's own model of it.
 
-Knows operations, handlers and their dependencies; knows nothing of HTTP. app.py parses and
-validates a request before it comes here, and serialises what a handler returns.
+Knows operations, handlers and their dependencies; knows nothing of HTTP. app.py parses a
+request and serialises what a handler returns, inside.py does without; calls.py sees to
+constraints and rights before a handler is called.
 
 A handler is an async function of (dependencies, request, context). The request is a dict of
 the members that the caller sent, already checked against the model: blobs are bytes,
@@ -28,7 +29,7 @@ PutMedia in local/kinesis_video/service.py is such an operation, whole.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from botocore.exceptions import UnknownServiceError
@@ -186,9 +187,15 @@ def _right_on_all(
     return (Right(f"{prefix}:{operation}", "*"),)
 
 
+@cache
+def _loader() -> Loader:
+    # It looks through the folders of all of AWS's services, and remembers.
+    return Loader()
+
+
 def _load(name: str, extra: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        description = Loader().load_service_model(name, "service-2")
+        description = _loader().load_service_model(name, "service-2")
     except UnknownServiceError:
         raise LookupError(f"botocore has no service {name}") from None
     merged = {

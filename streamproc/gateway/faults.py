@@ -1,4 +1,4 @@
-"""Errors as answers. Pure; the log is app.py's."""
+"""Errors as answers. Pure; the log is calls.py's."""
 
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.dispatch import BoundService
@@ -17,16 +17,18 @@ def error_reply(error: ServiceError, service: BoundService | None, request_id: s
     The code goes into both places and the message under both capitalisations, because
     clients differ in which of them they read (the C SDK only Message, Go only message).
     """
-    status = error.status
-    if service is not None:
-        status = service.error_statuses.get(error.code, status)
     headers = {
         "x-amzn-RequestId": request_id,
         "x-amzn-ErrorType": error.code,
         "Content-Type": content_type(service.protocol if service else "rest-json"),
     }
     body = {"__type": error.code, "message": error.message, "Message": error.message}
-    return HttpReply(status, headers, dump_json(body))
+    return HttpReply(status_of(error, service), headers, dump_json(body))
+
+
+def status_of(error: ServiceError, service: BoundService | None) -> int:
+    """The HTTP status: the model's, where it declares the error."""
+    return service.error_statuses.get(error.code, error.status) if service else error.status
 
 
 def internal_failure(service: BoundService | None, request_id: str) -> ServiceError:

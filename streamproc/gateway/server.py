@@ -54,12 +54,10 @@ class Server:
         listener: socket.socket,
         *,
         tls: Callable[[], ssl.SSLContext] | None = None,
-        is_private: bool = False,
     ) -> None:
-        """Accept from now on. tls gives the context of the next handshake. A private listener
-        is for the process itself: its connections are not limited, whoever else fills the
-        house. Takes no ownership of the socket, which must not block."""
-        _spawn(self._accept(listener, tls, is_private), self._accepting)
+        """Accept from now on. tls gives the context of the next handshake. Takes no ownership of
+        the socket, which must not block."""
+        _spawn(self._accept(listener, tls), self._accepting)
 
     async def aclose(self) -> None:
         """Accept no more, end streams, let requests finish for a moment, close the rest."""
@@ -71,10 +69,7 @@ class Server:
         await self._runner.cleanup()
 
     async def _accept(
-        self,
-        listener: socket.socket,
-        tls: Callable[[], ssl.SSLContext] | None,
-        is_private: bool,
+        self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None
     ) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -86,7 +81,7 @@ class Server:
                     self._tell(f"no connection can be accepted ({error.strerror or error})")
                     await asyncio.sleep(_EXHAUSTED_S)
                 continue
-            client = "" if is_private else client_of(address[0])
+            client = client_of(address[0])
             if refusal := self._refusal(client):
                 self._tell(f"{address[0]} was refused: {refusal}")
                 _refuse(sock, refusal, is_plain=tls is None)
@@ -128,13 +123,11 @@ class Server:
 
     def _refusal(self, client: str) -> str:
         """Why one more connection of a client is too many; "" if it is not."""
-        if not client:
-            return ""
         open_max, of_client_max = (
             self._config.connections_max,
             self._config.connections_per_client_max,
         )
-        if self._clients.total() - self._clients[""] >= open_max:
+        if self._clients.total() >= open_max:
             return f"{open_max} connections are open, as many as may be (server.connections_max)."
         if self._clients[client] >= of_client_max and not is_exempt(client):
             return (

@@ -8,6 +8,7 @@ but they end when whoever opened them is no longer welcome.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
@@ -93,11 +94,31 @@ class RequestBody(AsyncIterator[bytes]):
         return chunk
 
 
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """Who a stream is sent to."""
+
+    request: web.Request
+    caller: Caller
+
+    def is_gone(self) -> bool:
+        transport = self.request.transport
+        if transport is None or transport.is_closing():
+            return True
+        if not self.caller.is_valid:
+            log.info(
+                "%s: the key of %s is valid no longer; cut off", self.request.path, self.caller.arn
+            )
+            return True
+        return False
+
+
 class StreamSender:
     """Sends streaming answers, and ends all of them when the server stops."""
 
     def __init__(self) -> None:
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], _Receiver] = {}
+        self._watching: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def send(
@@ -111,21 +132,24 @@ class StreamSender:
         Ends, cut off, when the caller's key is revoked or expires.
 
         aiohttp could cancel the handlers of lost connections by itself, but only all of
-        them, and a half-done CreateStream must not be cut. So each stream keeps watch. The
-        iterator runs in a single task from its first step to its close, as task groups and
-        timeouts inside it need.
+        them, and a half-done CreateStream must not be cut. So we keep watch. The iterator runs
+        in a single task from its first step to its close, as task groups and timeouts inside it
+        need.
         """
         sending = asyncio.create_task(_send(request, response, chunks))
-        watching = asyncio.create_task(_wait_for_departure(request, caller))
-        self._sending.add(sending)
+        self._sending[sending] = _Receiver(request, caller)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         try:
             if not self._stopped:
-                await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((sending,))
         finally:
-            self._sending.discard(sending)
-            sending.cancel()
-            watching.cancel()
-            await asyncio.wait((sending, watching))
+            del self._sending[sending]
+            if not self._sending and self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+            _cut(sending)
+            await asyncio.wait((sending,))
             await _close(chunks)  # again: a task cancelled before its first step closed nothing
             failure = None if sending.cancelled() else sending.exception()
         if sending.cancelled() or failure is not None:
@@ -140,9 +164,18 @@ class StreamSender:
         self._stopped = True
         sending = list(self._sending)
         for task in sending:
-            task.cancel()
+            _cut(task)
         if sending:
             await asyncio.wait(sending)
+
+    async def _watch(self) -> None:
+        """Cut off who left or is no longer welcome. Neither a transport nor a key has an event
+        to wait for; and one look at all costs less than each one's own."""
+        while True:
+            for sending, receiver in self._sending.items():
+                if not sending.cancelling() and receiver.is_gone():
+                    _cut(sending)
+            await asyncio.sleep(POLL_S)
 
 
 async def _send(
@@ -157,19 +190,16 @@ async def _send(
         await _close(chunks)
 
 
+def _cut(sending: asyncio.Task[None]) -> None:
+    """Once: a second time would disturb it while it closes what it reads from."""
+    if not sending.cancelling():
+        sending.cancel()
+
+
 async def _close(chunks: AsyncIterator[bytes]) -> None:
     aclose = getattr(chunks, "aclose", None)
     if aclose is not None:
         await aclose()
-
-
-async def _wait_for_departure(request: web.Request, caller: Caller) -> None:
-    # Neither the transport nor a key has an event to wait for.
-    while request.transport is not None and not request.transport.is_closing():
-        if not caller.is_valid:
-            log.info("%s: the key of %s is valid no longer; cut off", request.path, caller.arn)
-            return
-        await asyncio.sleep(POLL_S)
 
 
 def _log_failure(request: web.Request, error: BaseException | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.model import Shape
 
-from streamproc.gateway.patterns import compile_pattern
+from streamproc.gateway.patterns import compile_pattern, require_translatable
 from streamproc.gateway.words import item, member, shown_member
 
 PROBLEMS_MAX = 10
@@ -61,7 +61,7 @@ def find_problems(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
 
 
 def prepare(shape: Shape) -> None:
-    """Compile every pattern within a shape. Raises ValueError for one that is beyond us."""
+    """Look at every pattern within a shape. Raises ValueError for one that is beyond us."""
     seen: set[str] = set()
     waiting = [shape]
     while waiting:
@@ -70,7 +70,7 @@ def prepare(shape: Shape) -> None:
             continue
         seen.add(current.name)
         if pattern := current.metadata.get("pattern"):
-            compile_pattern(pattern)
+            require_translatable(pattern)
         match current.type_name:
             case "structure":
                 waiting += current.members.values()

@@ -69,7 +69,7 @@ class Connection:
         if self._client is None:
             endpoint_url: str | None = await self.find_endpoint()
             if self._clients.is_embedded("kinesis-video-media"):
-                endpoint_url = None  # our own loopback; the public address may not lead here
+                endpoint_url = None  # the public address may not lead here
             self._client = await self._open.enter_async_context(
                 self._clients.open(
                     "kinesis-video-media",

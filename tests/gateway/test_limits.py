@@ -147,7 +147,6 @@ async def start(house: House) -> AsyncIterator[Start]:
         async def serve(  # type: ignore[no-untyped-def]
             *,
             address: str = "127.0.0.1",
-            is_private: bool = False,
             tls: Any = None,
             **settings: Any,
         ):
@@ -171,7 +170,7 @@ async def start(house: House) -> AsyncIterator[Start]:
             server = Server(app, config)
             stack.push_async_callback(server.aclose)
             await server.start()
-            server.listen(listener, tls=tls, is_private=is_private)
+            server.listen(listener, tls=tls)
             return listener.getsockname()
 
         yield serve
@@ -518,13 +517,6 @@ async def test_one_client_has_its_own_limit_but_loopback(
     assert status == 503
     assert "server.connections_per_client_max" in json.loads(body)["message"]
     assert await is_served(await connect(address, ("127.0.0.2", 0)))
-
-
-async def test_no_crowd_keeps_the_daemon_from_its_own_streams(
-    start: Start, connect: Connect
-) -> None:
-    address = await start(connections_max=16, is_private=True)
-    assert all([await is_served(await connect(address)) for _ in range(20)])
 
 
 async def test_a_certificate_that_breaks_costs_one_connection_and_no_more(

@@ -7,7 +7,7 @@ from botocore.loaders import Loader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.gateway.patterns import compile_pattern, translate
+from streamproc.gateway.patterns import compile_pattern, require_translatable, translate
 from streamproc.gateway.validate import PATTERN_CHARS_MAX
 
 SERVICES = (
@@ -97,6 +97,14 @@ def test_categories_are_those_of_unicode_for_every_character() -> None:
 def test_what_has_no_translation_is_refused_by_name(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"not supported|cannot be translated"):
         compile_pattern(pattern)
+
+
+def test_registration_refuses_what_is_not_supported_and_nothing_else() -> None:
+    for pattern in ("[a-z&&[^b]]", r"\p{Alpha}", r"\h", r"(?i)a", r"\Qa\E"):
+        with pytest.raises(ValueError, match="not supported"):
+            require_translatable(pattern)
+    for pattern in model_patterns():
+        require_translatable(pattern)
 
 
 def test_python_never_sees_a_construct_it_would_warn_of() -> None:

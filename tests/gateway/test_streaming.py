@@ -87,6 +87,8 @@ class Streams:
     requests: list[dict[str, Any]] = field(default_factory=list)
     cut: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    door: asyncio.Lock = field(default_factory=asyncio.Lock)  # while a test holds it none closes
     fragments: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
 
@@ -133,7 +135,9 @@ async def get_media(
                         raise RuntimeError("disk on fire")
                     yield fragment
         finally:
-            streams.closed.set()
+            streams.leaving.set()
+            async with streams.door:
+                streams.closed.set()
 
     return {"ContentType": "video/webm", "Payload": chunks()}
 
@@ -314,6 +318,26 @@ async def test_a_silent_stream_is_closed_soon_after_its_client_left(
     async with asyncio.timeout(60):
         await streams.closed.wait()
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def test_a_stream_whose_client_left_closes_in_its_own_time_and_disturbs_no_other(
+    url: str, streams: Streams, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.gateway.streams.POLL_S", 0.001)
+    first = await http.post(f"{url}/getMedia", json=NOW)
+    second = await http.post(f"{url}/getMedia", json=NOW)
+    async with asyncio.timeout(60):
+        async with streams.door:
+            first.close()
+            await streams.leaving.wait()
+            for _ in range(20):  # looks at who is gone
+                await asyncio.sleep(0.001)
+            assert not streams.closed.is_set()
+        await streams.closed.wait()
+        # The one that stays is the only one that takes fragments now.
+        streams.fragments.put_nowait(b"more")
+        assert await second.content.readany() == b"more"
+    second.close()
 
 
 async def test_a_client_that_stops_reading_holds_the_stream_back(
