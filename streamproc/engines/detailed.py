@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from streamproc.engines.base import FaceEngine
+from streamproc.engines.base import FaceEngine, Sighting
 from streamproc.engines.face_attributes import FaceAttributes
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Face
+from streamproc.model.face import Edges, Embedding, Face
 from streamproc.model.media import Image
 
 
@@ -31,6 +31,28 @@ class DetailedEngine:
             [self._attributes.measure(image, face) for face in faces]
             for image, faces in zip(images, found, strict=True)
         ]
+
+    def find(
+        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
+    ) -> list[Sighting]:
+        return self._engine.find(image, region=region, detail=detail)
+
+    def crop(self, image: Image, sighting: Sighting) -> Image:
+        return self._engine.crop(image, sighting)
+
+    def embed(self, crops: Sequence[Image]) -> list[Embedding]:
+        return self._engine.embed(crops)
+
+    def describe(
+        self,
+        image: Image,
+        sighting: Sighting,
+        embedding: Embedding | None,
+        *,
+        attributes: bool = False,
+    ) -> Face:
+        face = self._engine.describe(image, sighting, embedding, attributes=attributes)
+        return self._attributes.measure(image, face) if attributes else face
 
     def similarity(self, cosine: float) -> float:
         return self._engine.similarity(cosine)

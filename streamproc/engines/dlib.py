@@ -4,14 +4,13 @@ Its weights come with the face_recognition_models package and are in the public 
 dlib does not measure (mouth, age, gender) is absent.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
-from streamproc.engines.dlib_locator import Located, Locator, models_folder
+from streamproc.engines.base import Sighting, step_by_step
+from streamproc.engines.dlib_locator import Locator, marks_of, models_folder
 from streamproc.engines.dlib_resnet import DIMENSION, build_resnet
 from streamproc.engines.packs import file_sha256, model_version
 from streamproc.engines.pose import pose_from_eyes_and_nose
@@ -26,7 +25,7 @@ from streamproc.engines.runtime import (
 )
 from streamproc.engines.similarity import calibration_of
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Face
+from streamproc.model.face import Edges, Embedding, Face
 from streamproc.model.media import Image
 from streamproc.settings import EngineConfig
 
@@ -75,32 +74,47 @@ class DlibEngine:
         embeddings: bool = True,
     ) -> list[list[Face]]:
         """The faces of each picture, largest first, each with its embedding if wanted."""
-        located = [list(self._locator.locate(image)) for image in images]
-        chips = [face.chip for faces in located for face in faces]
-        vectors = self._embed(chips) if embeddings else repeat(None)
-        found = [[_face(face, next(vectors)) for face in faces] for faces in located]
-        return [sorted(faces, key=lambda face: face.box.area, reverse=True) for faces in found]
+        return step_by_step(self, images, attributes=False, embeddings=embeddings)
+
+    def find(
+        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
+    ) -> list[Sighting]:
+        """A region costs as much as the whole picture: dlib sees only faces that it sees whole."""
+        found = self._locator.locate(image, region, detail)
+        return sorted(found, key=lambda one: one.area, reverse=True)
+
+    def crop(self, image: Image, sighting: Sighting) -> Image:
+        return self._locator.chip(image, sighting)
+
+    def embed(self, crops: Sequence[Image]) -> list[Embedding]:
+        vectors: list[Embedding] = []
+        for start in range(0, len(crops), _BATCH_MAX):
+            rgb = np.stack(crops[start : start + _BATCH_MAX])[..., ::-1]
+            batch = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32)
+            (found,) = self._resnet.run(None, {"chips": batch})
+            vectors += list(found / np.linalg.norm(found, axis=1, keepdims=True))
+        return vectors
+
+    def describe(
+        self,
+        image: Image,
+        sighting: Sighting,
+        embedding: Embedding | None,
+        *,
+        attributes: bool = False,  # noqa: ARG002 (it has none)
+    ) -> Face:
+        box, marks = box_in(image, sighting.box), marks_of(sighting.points)
+        return Face(
+            box=box,
+            confidence=sighting.confidence,
+            landmarks=landmarks_in(image, marks),
+            pose=pose_from_eyes_and_nose(marks, nose_mm=_NOSE_MM),
+            quality=measure_quality(image, box),
+            embedding=embedding,
+        )
 
     def similarity(self, cosine: float) -> float:
         return self._calibration.similarity(cosine)
 
     def cosine(self, similarity: float) -> float:
         return self._calibration.cosine(similarity)
-
-    def _embed(self, chips: Sequence[Image]) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(chips), _BATCH_MAX):
-            batch = np.stack(chips[start : start + _BATCH_MAX]).transpose(0, 3, 1, 2)
-            (vectors,) = self._resnet.run(None, {"chips": batch.astype(np.float32)})
-            yield from vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def _face(located: Located, embedding: NDArray[np.float32] | None) -> Face:
-    box = box_in(located.image, located.box)
-    return Face(
-        box=box,
-        confidence=located.confidence,
-        landmarks=landmarks_in(located.image, located.marks),
-        pose=pose_from_eyes_and_nose(located.marks, nose_mm=_NOSE_MM),
-        quality=measure_quality(located.image, box),
-        embedding=embedding,
-    )

@@ -8,13 +8,15 @@ commercial use, so neither is used. Knows dlib; knows nothing of recognition.
 import importlib.util
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
+from streamproc.engines.base import Sighting, touch
 from streamproc.engines.pose import Point
 from streamproc.errors import EngineError
 from streamproc.model.face import Edges
@@ -35,17 +37,6 @@ _ENLARGE_MAX = 2.0
 _SLOPE, _OFFSET = 4.66, 2.14
 
 
-@dataclass(slots=True)
-class Located:
-    """A face in a picture; pixels."""
-
-    image: Image
-    box: Edges
-    confidence: float  # 0 to 100
-    marks: dict[str, Point]
-    chip: Image  # (150, 150, 3), RGB: upright and scaled
-
-
 class Locator:
     """Called from any thread. A detector keeps scratch memory, so each thread has its own; the
     landmark model does not."""
@@ -62,14 +53,20 @@ class Locator:
         self._margin_min = max(margin_of(confidence_min), 0.0)
         self._local = threading.local()
 
-    def locate(self, image: Image) -> Iterator[Located]:
-        for box, margin in self.boxes(image, self._margin_min):
-            yield self._describe(image, box, margin)
+    def locate(
+        self, image: Image, region: Edges | None = None, detail: float = 1.0
+    ) -> Iterator[Sighting]:
+        """As FaceEngine.find(), in the order in which dlib is sure of them; points are dlib's."""
+        for box, margin in self.boxes(image, self._margin_min, detail):
+            if region is None or touch(box, region):
+                yield Sighting(box, confidence_of(margin), self._points(image, box))
 
-    def boxes(self, image: Image, margin_min: float) -> Iterator[tuple[Edges, float]]:
+    def boxes(
+        self, image: Image, margin_min: float, detail: float = 1.0
+    ) -> Iterator[tuple[Edges, float]]:
         """Every window of this margin or more, in pixels of the picture, with its margin."""
         height, width = image.shape[:2]
-        scale = min(_LONGER_SIDE / max(height, width), _ENLARGE_MAX)
+        scale = min(_LONGER_SIDE * detail / max(height, width), _ENLARGE_MAX)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, interpolation=how)
@@ -79,34 +76,52 @@ class Locator:
             right, bottom = (window.right() + 1) / scale, (window.bottom() + 1) / scale
             yield (left, top, right, bottom), float(margin)
 
+    def chip(self, image: Image, sighting: Sighting) -> Image:
+        """The face upright and scaled, of shape (150, 150, 3)."""
+        around, (x0, y0) = _around(image, sighting.box)
+        parts = [
+            self._dlib.point(round(x - x0), round(y - y0)) for x, y in sighting.points.tolist()
+        ]
+        inside = self._inside(sighting.box, x0, y0)
+        shape = self._dlib.full_object_detection(inside, parts)
+        whole = np.ascontiguousarray(around)
+        chip: Image = self._dlib.get_face_chip(whole, shape, size=CHIP_SIDE)
+        return chip
+
+    def _points(self, image: Image, box: Edges) -> NDArray[np.float32]:
+        around, (x0, y0) = _around(image, box)
+        rgb = cv2.cvtColor(around, cv2.COLOR_BGR2RGB)
+        shape = self._predict(rgb, self._inside(box, x0, y0))
+        return np.array([(point.x + x0, point.y + y0) for point in shape.parts()], np.float32)
+
+    def _inside(self, box: Edges, x0: int, y0: int) -> Any:
+        left, top, right, bottom = (round(edge) for edge in box)
+        return self._dlib.rectangle(left - x0, top - y0, right - x0 - 1, bottom - y0 - 1)
+
     @property
     def _detector(self) -> Any:
         if not hasattr(self._local, "detector"):
             self._local.detector = self._dlib.get_frontal_face_detector()
         return self._local.detector
 
-    def _describe(self, image: Image, box: Edges, margin: float) -> Located:
-        # dlib copies the array it is given for each call, so it is given no more than needed.
-        left, top, right, bottom = (round(edge) for edge in box)
-        x0, y0 = max(2 * left - right, 0), max(2 * top - bottom, 0)
-        around = image[y0 : 2 * bottom - top, x0 : 2 * right - left]
-        rgb = cv2.cvtColor(around, cv2.COLOR_BGR2RGB)
-        inside = self._dlib.rectangle(left - x0, top - y0, right - x0 - 1, bottom - y0 - 1)
-        shape = self._predict(rgb, inside)
-        points = [(point.x + x0, point.y + y0) for point in shape.parts()]
-        chip = self._dlib.get_face_chip(rgb, shape, size=CHIP_SIDE)
-        return Located(image, box, confidence_of(margin), _marks(points), chip)
 
-
-def _marks(points: Sequence[Point]) -> dict[str, Point]:
+def marks_of(points: NDArray[np.float32]) -> dict[str, Point]:
     """dlib's five points are the two corners of each eye, the viewer's right eye first, and
     the base of the nose. An eye is put in the middle of its corners; there is no mouth."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3), nose = points
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3), nose = points.tolist()
     return {
         "eyeLeft": ((x2 + x3) / 2, (y2 + y3) / 2),
         "eyeRight": ((x0 + x1) / 2, (y0 + y1) / 2),
-        "nose": nose,
+        "nose": tuple(nose),
     }
+
+
+def _around(image: Image, box: Edges) -> tuple[Image, tuple[int, int]]:
+    """The face with as much again on every side, and where in the picture that begins. dlib
+    copies the array it is given for each call, so it is given no more than needed."""
+    left, top, right, bottom = (round(edge) for edge in box)
+    x0, y0 = max(2 * left - right, 0), max(2 * top - bottom, 0)
+    return image[y0 : 2 * bottom - top, x0 : 2 * right - left], (x0, y0)
 
 
 def confidence_of(margin: float) -> float:

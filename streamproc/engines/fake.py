@@ -8,15 +8,17 @@ is not saturated (grey, black, white), and be at least 16 pixels wide; they then
 H.264 at any usual quality.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from streamproc.engines.base import Sighting, step_by_step, touch
 from streamproc.engines.quality import measure_quality
+from streamproc.engines.ratios import box_in, landmarks_in
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import BoundingBox, Face, Landmark, Pose
+from streamproc.model.face import Edges, Embedding, Face, Pose
 from streamproc.model.media import Image
 
 PERSONS = 16
@@ -25,20 +27,22 @@ _SATURATION_MIN = 120
 _VALUE_MIN = 90
 _HUE_STEP = 180 / PERSONS  # OpenCV counts hue in half degrees
 
-_MARKS = (
-    ("eyeLeft", 0.3, 0.35),
-    ("eyeRight", 0.7, 0.35),
-    ("nose", 0.5, 0.55),
-    ("mouthLeft", 0.35, 0.75),
-    ("mouthRight", 0.65, 0.75),
-)
+_CROP_SIDE = 16  # pixels
+
+_MARKS = {  # of a face of side 1
+    "eyeLeft": (0.3, 0.35),
+    "eyeRight": (0.7, 0.35),
+    "nose": (0.5, 0.55),
+    "mouthLeft": (0.35, 0.75),
+    "mouthRight": (0.65, 0.75),
+}
 
 
 class FakeEngine:
     """A FaceEngine over painted squares.
 
-    before, if given, is called with the pictures on the thread that analyses them: it may
-    count, block or raise.
+    before, if given, is called with each picture that is looked at, on the thread that looks:
+    it may count, block or raise.
     """
 
     def __init__(self, before: Callable[[Sequence[Image]], None] | None = None) -> None:
@@ -63,12 +67,47 @@ class FakeEngine:
         embeddings: bool = True,
     ) -> list[list[Face]]:
         """The squares of each picture, largest first."""
+        return step_by_step(self, images, attributes=False, embeddings=embeddings)
+
+    def find(
+        self,
+        image: Image,
+        *,
+        region: Edges | None = None,
+        detail: float = 1.0,  # noqa: ARG002 (squares are seen at any size)
+    ) -> list[Sighting]:
         if self._before is not None:
-            self._before(images)
-        found = [_squares(image) for image in images]
-        if embeddings:
-            return found
-        return [[replace(face, embedding=None) for face in faces] for faces in found]
+            self._before([image])
+        found = [one for one in _squares(image) if region is None or touch(one.box, region)]
+        return sorted(found, key=lambda one: one.area, reverse=True)
+
+    def crop(self, image: Image, sighting: Sighting) -> Image:
+        left, top, right, bottom = (round(edge) for edge in sighting.box)
+        side = (_CROP_SIDE, _CROP_SIDE)
+        return cv2.resize(image[top:bottom, left:right], side, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+    def embed(self, crops: Sequence[Image]) -> list[Embedding]:
+        unit = np.eye(PERSONS, dtype=np.float32)
+        return [unit[_person(crop)] for crop in crops]
+
+    def describe(
+        self,
+        image: Image,
+        sighting: Sighting,
+        embedding: Embedding | None,
+        *,
+        attributes: bool = False,  # noqa: ARG002 (squares have none)
+    ) -> Face:
+        box = box_in(image, sighting.box)
+        marks = dict(zip(_MARKS, sighting.points.tolist(), strict=True))
+        return Face(
+            box=box,
+            confidence=sighting.confidence,
+            landmarks=landmarks_in(image, marks),
+            pose=Pose(0.0, 0.0, 0.0),
+            quality=measure_quality(image, box),
+            embedding=embedding,
+        )
 
     def similarity(self, cosine: float) -> float:
         return min(max(cosine, 0.0), 1.0) * 100.0
@@ -92,43 +131,27 @@ class FakeEngine:
         )[0, 0]
 
 
-def _squares(image: Image) -> list[Face]:
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    strong = (hsv[..., 1] >= _SATURATION_MIN) & (hsv[..., 2] >= _VALUE_MIN)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(strong.astype(np.uint8))
-    faces = []
-    for label, (left, top, width, height, area) in enumerate(stats[1:], start=1):
-        if min(width, height) < _SIDE_MIN or area < 0.8 * width * height:
-            continue
-        window = np.s_[top : top + height, left : left + width]
-        faces.append(
-            _face(image, _person(hsv[window][labels[window] == label]), left, top, width, height)
-        )
-    return sorted(faces, key=lambda face: face.box.area, reverse=True)
+def _squares(image: Image) -> Iterator[Sighting]:
+    strong = _strong(_hsv(image))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(strong.astype(np.uint8))
+    for left, top, width, height, area in stats[1:].tolist():
+        if min(width, height) >= _SIDE_MIN and area >= 0.8 * width * height:
+            points = np.array(list(_MARKS.values())) * (width, height) + (left, top)
+            box = (float(left), float(top), float(left + width), float(top + height))
+            yield Sighting(box, 99.0, points.astype(np.float32))
 
 
-def _person(pixels: Image) -> int:
+def _person(crop: Image) -> int:
+    hsv = _hsv(crop)
     # Hue is a circle: the mean is taken of directions, so that reds do not average to green.
-    angles = pixels[:, 0] * (np.pi / 90.0)
+    angles = hsv[_strong(hsv), 0] * (np.pi / 90.0)
     mean = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())
     return round(float(mean) / (2 * np.pi) * PERSONS) % PERSONS
 
 
-def _face(image: Image, person: int, left: int, top: int, width: int, height: int) -> Face:
-    rows, columns = image.shape[:2]
-    box = BoundingBox(
-        float(left / columns), float(top / rows), float(width / columns), float(height / rows)
-    )
-    embedding = np.zeros(PERSONS, np.float32)
-    embedding[person] = 1.0
-    return Face(
-        box=box,
-        confidence=99.0,
-        landmarks=tuple(
-            Landmark(name, box.left + x * box.width, box.top + y * box.height)
-            for name, x, y in _MARKS
-        ),
-        pose=Pose(0.0, 0.0, 0.0),
-        quality=measure_quality(image, box),
-        embedding=embedding,
-    )
+def _hsv(image: Image) -> Image:
+    return cv2.cvtColor(image, cv2.COLOR_BGR2HSV)  # type: ignore[return-value]
+
+
+def _strong(hsv: Image) -> NDArray[np.bool_]:
+    return (hsv[..., 1] >= _SATURATION_MIN) & (hsv[..., 2] >= _VALUE_MIN)

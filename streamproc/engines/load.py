@@ -1,7 +1,13 @@
 """The engine that the configuration names. Heavy libraries are imported here, when asked."""
 
+import logging
+from pathlib import Path
+
 from streamproc.engines.base import FaceEngine
+from streamproc.errors import EngineError
 from streamproc.settings import EngineConfig
+
+log = logging.getLogger(__name__)
 
 
 def load_engine(config: EngineConfig) -> FaceEngine:
@@ -16,3 +22,21 @@ def load_engine(config: EngineConfig) -> FaceEngine:
     from streamproc.engines.insightface import InsightFaceEngine
 
     return InsightFaceEngine(config)
+
+
+def load_detailed(config: EngineConfig, models_dir: Path) -> FaceEngine:
+    """The engine, with the attribute models that are installed in models_dir. A damaged one is
+    reported, and keeps nobody from watching cameras.
+
+    Raises EngineError as load_engine() does.
+    """
+    engine = load_engine(config)
+    from streamproc.engines.detailed import DetailedEngine
+    from streamproc.engines.face_attributes import FaceAttributes
+
+    try:
+        attributes = FaceAttributes(models_dir, config.providers, config.threads)
+    except EngineError as error:
+        log.error("face attributes are off: %s", error)
+        return engine
+    return DetailedEngine(engine, attributes)

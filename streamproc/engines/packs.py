@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
 from streamproc.errors import EngineError
 
 NON_COMMERCIAL = "InsightFace weights: non-commercial research only"
@@ -148,6 +145,9 @@ def remedy(folder: Path) -> str:
 
 
 def _trouble(path: Path, sha256: str | None) -> str:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     if not path.is_file():
         return "is missing"
     try:

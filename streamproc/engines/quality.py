@@ -28,11 +28,12 @@ def measure_quality(image: Image, box: BoundingBox) -> Quality | None:
     if crop.size == 0:
         return None
     luma = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
-    brightness = float(luma.mean()) / 255.0 * 100.0
+    brightness = cv2.mean(luma)[0] / 255.0 * 100.0
     smaller = min(luma.shape) >= _SIDE
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     scaled = cv2.resize(luma, (_SIDE, _SIDE), interpolation=interpolation)
-    variance = float(cv2.Laplacian(scaled, cv2.CV_32F).var())
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(scaled, cv2.CV_32F))
+    variance = float(deviation[0, 0]) ** 2
     return Quality(brightness, 100.0 * variance / (variance + _SHARP_HALF))
 
 

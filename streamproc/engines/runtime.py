@@ -1,13 +1,18 @@
-"""ONNX Runtime, set up the way we want it: threads, providers, no surprises."""
+"""ONNX Runtime, set up the way we want it: threads, providers, no surprises.
+
+Imports it only when a session is made: who asks how many threads there are need not wait for it.
+"""
 
 import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from streamproc.errors import EngineError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 CPU = "CPUExecutionProvider"
 
@@ -17,9 +22,11 @@ def inference_threads(configured: int) -> int:
     return configured or len(os.sched_getaffinity(0))
 
 
-def session_options(threads: int) -> onnxruntime.SessionOptions:
+def session_options(threads: int) -> "onnxruntime.SessionOptions":
     """Options for sessions that this many threads call at once: together they use each core
     once. Waiting threads sleep; spinning gains a little delay and costs a core."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, inference_threads(0) // threads)
     options.inter_op_num_threads = 1
@@ -30,6 +37,8 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 def require_providers(wanted: Sequence[str]) -> None:
     """Raise EngineError unless this build of ONNX Runtime has all of them."""
+    import onnxruntime
+
     available = onnxruntime.get_available_providers()
     for provider in wanted:
         if provider not in available:
@@ -39,7 +48,9 @@ def require_providers(wanted: Sequence[str]) -> None:
             )
 
 
-def require_in_use(sessions: Iterable[onnxruntime.InferenceSession], wanted: Sequence[str]) -> None:
+def require_in_use(
+    sessions: Iterable["onnxruntime.InferenceSession"], wanted: Sequence[str]
+) -> None:
     """Raise EngineError if a session runs on other providers than asked: ONNX Runtime falls
     back to the CPU with no more than a warning when one cannot start."""
     for session in sessions:
@@ -54,12 +65,14 @@ def require_in_use(sessions: Iterable[onnxruntime.InferenceSession], wanted: Seq
 
 def open_session(
     path: Path, providers: Sequence[str], threads: int, remedy: str
-) -> onnxruntime.InferenceSession:
+) -> "onnxruntime.InferenceSession":
     """A session that this many threads call at once; 0 means one per core.
 
     Raises EngineError, ending in the remedy, if the file cannot be loaded, and one of its own
     if a provider cannot be had.
     """
+    import onnxruntime
+
     require_providers(providers)
     try:
         with quiet_fallback():

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from streamproc.engines.base import FaceEngine
+from streamproc.engines.live import LiveView
 from streamproc.engines.runtime import inference_threads
 from streamproc.errors import EngineError
 from streamproc.model.face import Face
@@ -107,6 +108,10 @@ class Scheduler:
         (faces,) = await self.run(work, owner, background=background)
         return faces
 
+    def view(self, owner: str) -> "ScheduledView":
+        """A camera's pictures, looked at one after the other on this owner's turns."""
+        return ScheduledView(self, self._engine, owner)
+
     async def run(self, work: Callable[[], T], owner: str, *, background: bool = False) -> T:
         """What the work returns, done on an inference thread. An owner's work is either all in
         the background or none of it.
@@ -183,3 +188,19 @@ class Scheduler:
         del self._running[task]
         self._stored_running -= job.background
         self._dispatch()
+
+
+class ScheduledView:
+    """A LiveView whose pictures are looked at on the scheduler's threads, one at a time."""
+
+    def __init__(self, scheduler: Scheduler, engine: FaceEngine, owner: str) -> None:
+        self._scheduler = scheduler
+        self._engine = engine
+        self._owner = owner
+        self._view = LiveView()
+
+    async def analyse(self, image: Image, timestamp_s: float) -> list[Face]:
+        """The faces of the next picture, as LiveView.analyse() has them. Raises as run() does;
+        the picture may then be tried again."""
+        work = partial(self._view.analyse, self._engine, image, timestamp_s)
+        return await self._scheduler.run(work, self._owner)

@@ -185,13 +185,19 @@ class ScriptedWorld:
         """Opening this part raises these, one each time, before it goes well."""
         self._failures[part].extend(errors)
 
-    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
+    def view(self, owner: str) -> "ScriptedWorld":
+        return self
+
+    async def analyse(self, image: Image, timestamp_s: float) -> list[Face]:
         await self.analysed.wait()
         if self._engine is None:
             return []
-        return (await asyncio.to_thread(self._engine.analyse, [image], attributes=attributes))[0]
+        return (await asyncio.to_thread(self._engine.analyse, [image]))[0]
 
-    async def search(self, embedding: Embedding) -> Sequence[Match]:
+    async def search_all(self, embeddings: Sequence[Embedding]) -> list[Sequence[Match]]:
+        return [self._matches(embedding) for embedding in embeddings]
+
+    def _matches(self, embedding: Embedding) -> Sequence[Match]:
         name = self._people.get(int(np.argmax(embedding)))
         if name is None:
             return ()

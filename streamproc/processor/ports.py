@@ -50,7 +50,7 @@ class RecordSink(Protocol):
 
 
 class Analyser(Protocol):
-    """The engine behind its scheduler: fair to every owner."""
+    """The engine behind its scheduler, for pictures each on its own: fair to every owner."""
 
     async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
         """The faces of a picture, largest first; with attributes, age and gender too where
@@ -58,11 +58,29 @@ class Analyser(Protocol):
         ...
 
 
+class LiveView(Protocol):
+    """What one camera shows, picture after picture: what did not change is not looked at again."""
+
+    async def analyse(self, image: Image, timestamp_s: float) -> list[Face]:
+        """The faces of the next picture, largest first; timestamp_s is media time. Not called
+        again before it has answered."""
+        ...
+
+
+class LiveAnalyser(Protocol):
+    """The engine behind its scheduler, for cameras."""
+
+    def view(self, owner: str) -> LiveView:
+        """A view that has seen nothing yet; owner is whose turn its pictures take."""
+        ...
+
+
 class FaceSearch(Protocol):
     """One collection, opened for a processor."""
 
-    async def search(self, embedding: Embedding) -> Sequence[Match]:
-        """Matches at or above the processor's threshold, best first.
+    async def search_all(self, embeddings: Sequence[Embedding]) -> Sequence[Sequence[Match]]:
+        """For each face of a picture its matches at or above the processor's threshold, best
+        first.
 
         Raises PermanentFailure("Collection not found") when it is gone.
         """
@@ -88,4 +106,4 @@ class World(Protocol):
     def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]: ...
 
     @property
-    def analyser(self) -> Analyser: ...
+    def analyser(self) -> LiveAnalyser: ...

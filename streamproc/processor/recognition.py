@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock
 from streamproc.errors import PermanentFailure, StoreUnavailable, TransientFailure
-from streamproc.model.face import Face, Match
+from streamproc.model.face import Embedding, Face, Match
 from streamproc.model.media import Frame
-from streamproc.processor.ports import Analyser, FaceSearch, Report
+from streamproc.processor.ports import FaceSearch, LiveAnalyser, Report
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +28,15 @@ class Recognition:
 
     def __init__(
         self,
-        analyser: Analyser,
+        analyser: LiveAnalyser,
         faces: FaceSearch,
         owner: str,
         clock: Clock,
         roll: Callable[[], float],
         report: Report,
     ) -> None:
-        self._analyser = analyser
+        self._view = analyser.view(owner)
         self._faces = faces
-        self._owner = owner
         self._clock = clock
         self._roll = roll
         self._report = report
@@ -46,16 +45,17 @@ class Recognition:
     async def of(self, frame: Frame) -> Found:
         """The faces, each with its matches, best first. Raises PermanentFailure."""
         found = await self._analysed(frame)
-        matched = [(face, await self._searched(face)) for face in found]
+        vectors = [face.embedding for face in found if face.embedding is not None]
+        matches = iter(await self._searched(vectors))
         if self._is_told:
             self._tell("")
-        return matched
+        return [(face, () if face.embedding is None else next(matches)) for face in found]
 
     async def _analysed(self, frame: Frame) -> list[Face]:
         attempt = 0
         while True:
             try:
-                return await self._analyser.analyse(frame.image, self._owner)
+                return await self._view.analyse(frame.image, frame.timestamp)
             except Exception as error:  # OpenCV, ONNX Runtime and drivers each have their own
                 attempt += 1
                 what = (
@@ -72,13 +72,13 @@ class Recognition:
                 self._tell(f"{what}, trying again.")
             await self._pause(attempt)
 
-    async def _searched(self, face: Face) -> Sequence[Match]:
-        if face.embedding is None:
+    async def _searched(self, embeddings: Sequence[Embedding]) -> Sequence[Sequence[Match]]:
+        if not embeddings:
             return ()
         attempt = 0
         while True:
             try:
-                return await self._faces.search(face.embedding)
+                return await self._faces.search_all(embeddings)
             except (TransientFailure, StoreUnavailable, OSError) as error:
                 attempt += 1
                 trouble = str(error) or type(error).__name__

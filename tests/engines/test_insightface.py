@@ -11,7 +11,6 @@ import pytest
 from insightface.app import FaceAnalysis
 
 from streamproc.engines.base import FaceEngine
-from streamproc.engines.insightface import input_size
 from streamproc.engines.load import load_engine
 from streamproc.errors import EngineError
 from streamproc.model.face import Face
@@ -148,22 +147,6 @@ def test_pictures_of_odd_shapes_are_no_trouble(toy_pack: Path, shape: tuple[int,
     assert load(toy_pack).analyse([np.zeros((*shape, 3), np.uint8)]) == [[]]
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "expected"),
-    [
-        (1280, 720, (640, 384)),
-        (720, 1280, (384, 640)),
-        (500, 500, (640, 640)),
-        (10_000, 80, (640, 32)),
-        (10_000, 1, None),
-    ],
-)
-def test_the_detector_computes_no_padding_beyond_its_stride(
-    width: int, height: int, expected: tuple[int, int] | None
-) -> None:
-    assert input_size(np.zeros((height, width, 3), np.uint8), 640) == expected
-
-
 def test_a_provider_that_is_not_there_is_an_error_and_no_fallback(toy_pack: Path) -> None:
     with pytest.raises(EngineError, match=r"CUDAExecutionProvider.*onnxruntime-gpu"):
         load(toy_pack, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
@@ -225,6 +208,25 @@ def test_it_finds_what_insightface_finds(
         assert (face.age, face.gender) == (their.age, {"M": "Male", "F": "Female"}[their.sex])
         points = [(mark.x * width, mark.y * height) for mark in face.landmarks]
         assert np.array(points) == pytest.approx(their.kps, abs=1)
+
+
+def test_it_sees_where_insightface_sees_to_a_hundredth_of_a_pixel(
+    mbf_engine: FaceEngine, mbf_folder: Path, six_people: Image
+) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        reference = FaceAnalysis(
+            str(mbf_folder), allowed_modules=["detection"], providers=["CPUExecutionProvider"]
+        )
+        reference.prepare(ctx_id=0)
+        boxes, points = reference.models["detection"].detect(six_people, input_size=[(640, 448)])
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = np.argsort(-areas)
+    ours = mbf_engine.find(six_people)
+    assert len(ours) == len(boxes) == 6
+    for one, box, five in zip(ours, boxes[order], points[order], strict=True):
+        assert one.box == pytest.approx(box[:4], abs=0.01)
+        assert one.points == pytest.approx(five, abs=0.01)
+        assert one.confidence == pytest.approx(box[4] * 100, abs=0.01)
 
 
 def test_faces_come_largest_first(mbf_engine: FaceEngine, six_people: Image) -> None:

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from streamproc.engines import insightface
+from streamproc.engines import insightface_models
 from streamproc.engines.insightface import InsightFaceEngine
 from streamproc.engines.prelu import spell_out_prelu
 from streamproc.settings import EngineConfig
@@ -90,7 +90,7 @@ def test_a_faster_form_that_differs_is_not_used(
     image = np.random.default_rng(4).integers(0, 256, (112, 112, 3), np.uint8)
     config = EngineConfig(pack=str(testdata / "models" / "mbf_arcface"))
     honest = InsightFaceEngine(config)._recogniser.get_feat([image])
-    monkeypatch.setattr(insightface, "spell_out_prelu", spoil)
+    monkeypatch.setattr(insightface_models, "spell_out_prelu", spoil)
     guarded = InsightFaceEngine(config)._recogniser.get_feat([image])
     np.testing.assert_allclose(guarded, honest, rtol=1e-4, atol=1e-4)
     assert "runs as published" in caplog.text

@@ -182,6 +182,43 @@ async def test_closing_finishes_what_runs_and_refuses_what_waits(gate: Gate) -> 
         await scheduler.analyse(picture(3), "a")
 
 
+async def test_a_camera_takes_turns_like_everyone_and_one_picture_is_one_turn(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    camera = scheduler.view("camera")
+    tasks = [await submit(scheduler, number, "greedy") for number in (10, 11, 12)]
+    tasks.append(asyncio.create_task(camera.analyse(picture(20), 0.0)))
+    await asyncio.sleep(0)
+    gate.let(4)
+    await asyncio.gather(*tasks)
+    assert gate.order == [10, 11, 20, 12]
+
+
+async def test_a_camera_remembers_its_own_pictures_and_nobody_elses(gate: Gate) -> None:
+    image = np.full((100, 100, 3), 90, np.uint8)
+    FakeEngine.paint(image, 5, 20, 20, 40)
+    scheduler = Scheduler(FakeEngine(before=gate), threads=1)
+    gate.let(100)
+    door, yard = scheduler.view("door"), scheduler.view("yard")
+    assert len(await door.analyse(image, 0.0)) == 1
+    assert await yard.analyse(picture(9), 0.0) == []
+    assert len(await door.analyse(picture(9), 0.2)) == 0
+    assert len(await yard.analyse(image, 0.2)) == 1
+    await scheduler.aclose()
+
+
+async def test_a_cameras_picture_that_never_ends_is_seen_to_be_stuck(gate: Gate) -> None:
+    scheduler = Scheduler(FakeEngine(before=gate), threads=1)
+    task = asyncio.create_task(scheduler.view("eu-west-1/door").analyse(picture(1), 0.0))
+    await gate.entered()
+    assert "eu-west-1/door" in scheduler.stuck(-1.0)
+    assert scheduler.stuck(60.0) == ""
+    gate.let(1)
+    await task
+    assert scheduler.stuck(-1.0) == ""
+    await scheduler.aclose()
+
+
 def test_no_number_of_threads_means_one_per_core() -> None:
     assert Scheduler(FakeEngine()).threads >= 1
 

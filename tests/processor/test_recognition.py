@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from streamproc.errors import (
     StoreUnavailable,
     TransientFailure,
 )
-from streamproc.model.face import BoundingBox, Embedding, Face, Match
+from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace, Match
 from streamproc.model.media import Fragment, Frame, Image
 from streamproc.processor.recognition import ATTEMPTS_MAX, Found, Recognition
 
 FRAME = Frame(Fragment("17", 0.0, 0.0, 0, ()), 0.4, 0.4, np.zeros((2, 2, 3), np.uint8))
 FACE = Face(BoundingBox(0.1, 0.1, 0.5, 0.5), 99.0, embedding=np.ones(4, np.float32))
+
+
+def match(face_id: str) -> Match:
+    return Match(IndexedFace(face_id, face_id, None, FACE.box, 99.0, "1.16"), 100.0)
 
 
 class Bench:
@@ -33,15 +38,18 @@ class Bench:
             self, self, "eu-west-1/door", self.clock, lambda: 1.0, self.told.append
         )
 
-    async def analyse(self, image: Image, owner: str, *, attributes: bool = False) -> list[Face]:
+    def view(self, owner: str) -> "Bench":
+        return self
+
+    async def analyse(self, image: Image, timestamp_s: float) -> list[Face]:
         if self.engine:
             raise self.engine.popleft()
         return [FACE]
 
-    async def search(self, embedding: Embedding) -> Sequence[Match]:
+    async def search_all(self, embeddings: Sequence[Embedding]) -> list[Sequence[Match]]:
         if self.searching:
             raise self.searching.popleft()
-        return ()
+        return [() for _ in embeddings]
 
     async def outcome(self) -> Found:
         task = asyncio.ensure_future(self.recognition.of(FRAME))
@@ -74,6 +82,22 @@ async def test_an_engine_that_never_gets_through_a_frame_ends_the_processor_in_w
         "6 times in a row. No frame is passed over in silence, so the processor ends here; "
         "StartStreamProcessor begins again at live video."
     )
+
+
+async def test_all_faces_of_a_frame_are_searched_at_once_and_each_keeps_its_matches() -> None:
+    class Names(Bench):
+        async def analyse(self, image: Image, timestamp_s: float) -> list[Face]:
+            assert timestamp_s == FRAME.timestamp
+            return [FACE, replace(FACE, embedding=None), replace(FACE, confidence=50.0)]
+
+        async def search_all(self, embeddings: Sequence[Embedding]) -> list[Sequence[Match]]:
+            assert len(embeddings) == 2
+            return [[match("first")], [match("second")]]
+
+    found = await Names().outcome()
+    assert [[one.face.face_id for one in matches] for _, matches in found] == [
+        ["first"], [], ["second"],
+    ]  # fmt: skip
 
 
 async def test_a_search_is_tried_for_as_long_as_it_takes() -> None:

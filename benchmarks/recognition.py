@@ -1,0 +1,248 @@
+"""Who is named rightly on labelled clips, and what it costs: the plain loop, our engine with
+each picture alone, and a camera's LiveView.
+
+One photo of each person is enrolled, others are shown (labelled.py), strangers among them. A
+face is named as the most similar enrolled one at Similarity 80 or more. CPU is that of finding
+and embedding alone, on one thread. The last table counts what a LiveView leaves out on the
+clips of pipeline.py.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import onnxruntime
+from insightface.app import FaceAnalysis
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.clips import SOURCES, make_clip, testdata
+from benchmarks.labelled import FPS, Label, filmed, people, sampled, scenes
+from streamproc.config import load_config
+from streamproc.engines.base import FaceEngine
+from streamproc.engines.live import LiveView
+from streamproc.engines.load import load_engine
+from streamproc.model.face import Embedding
+from streamproc.model.media import Image
+
+OUT = Path(__file__).resolve().parent / "out"
+ANALYSIS_FPS = 5.0
+THRESHOLD = 80.0
+_RECOGNISER_SIDE = 112
+
+Found: TypeAlias = list[tuple[float, float, Embedding]]
+"""The middle of each face in pixels, and its embedding."""
+
+Way: TypeAlias = Callable[[Image, float], Found]
+"""From a picture and its second to the faces in it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each unlabelled clip")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    pack = testdata() / "models" / "mbf_arcface"
+    engine = load_engine(load_config(overrides={"engine": {"pack": str(pack)}}).engine)
+    app = _plain(pack)
+    new_ways: dict[str, Callable[[], Way]] = {
+        "plain loop": lambda: _plain_way(app),
+        "alone": lambda: _own_way(engine),
+        "live view": lambda: _live_way(engine),
+    }
+    console = Console(width=120)
+    tallies = _labelled(engine, new_ways)
+    console.print(_recognised(tallies))
+    counts = _unlabelled(new_ways, arguments.seconds)
+    console.print(_left_out(counts))
+    OUT.mkdir(exist_ok=True)
+    (OUT / "recognition.json").write_text(
+        json.dumps({"labelled": tallies, "clips": counts}, indent=1)
+    )
+
+
+def _labelled(
+    engine: FaceEngine, new_ways: dict[str, Callable[[], Way]]
+) -> dict[str, dict[str, Counter[str]]]:
+    """Way, scene, what is counted."""
+    known, strangers = people(testdata(), engine)
+    names = [person.name for person in known]
+    vectors = np.stack([_enrolled(engine, person.enrolled) for person in known])
+    threshold = engine.cosine(THRESHOLD)
+
+    def name_of(embedding: Embedding) -> str | None:
+        cosines = vectors @ embedding
+        best = int(cosines.argmax())
+        return names[best] if cosines[best] >= threshold else None
+
+    tallies: dict[str, dict[str, Counter[str]]] = {way: {} for way in new_ways}
+    for scene in scenes(testdata(), known, strangers):
+        clip, labels = filmed(scene)
+        pictures = list(sampled(clip, ANALYSIS_FPS))
+        for way, new in new_ways.items():
+            tally = tallies[way][scene.name] = Counter[str]()
+            look = new()
+            with _counted(tally):
+                for number, picture in pictures:
+                    before = time.thread_time()
+                    found = look(picture, number / FPS)
+                    tally["cpu_ms"] += round(1000 * (time.thread_time() - before))
+                    named = [(x, y, name_of(embedding)) for x, y, embedding in found]
+                    tally.update(judged(labels[number], named))
+    return tallies
+
+
+def judged(labels: Sequence[Label], named: Sequence[tuple[float, float, str | None]]) -> list[str]:
+    """What happened to each face shown: right, wrong, unnamed or unseen; of strangers: wrong or
+    stranger. A name where nobody is shown is of the background's people and wrong as well."""
+    outcomes = []
+    left = list(named)
+    for label in labels:
+        near = [
+            one for one in left if math.hypot(one[0] - label.x, one[1] - label.y) < label.size / 2
+        ]
+        if near:
+            left.remove(near[0])
+        if not label.counts:
+            continue
+        name = near[0][2] if near else None
+        if name is not None and name != label.name:
+            outcomes.append("wrong")
+        elif label.name is None:
+            outcomes.append("stranger")
+        elif name is not None:
+            outcomes.append("right")
+        else:
+            outcomes.append("unnamed" if near else "unseen")
+    hidden = {label.name for label in labels}
+    return outcomes + ["wrong" for _, _, name in left if name is not None and name not in hidden]
+
+
+def _unlabelled(
+    new_ways: dict[str, Callable[[], Way]], seconds: float
+) -> dict[str, dict[str, Counter[str]]]:
+    """Way, clip, what is counted."""
+    counts: dict[str, dict[str, Counter[str]]] = {way: {} for way in new_ways}
+    with TemporaryDirectory() as folder:
+        for view in SOURCES:
+            clip = make_clip(view, seconds, Path(folder) / f"{view}.mkv").read_bytes()
+            pictures = list(sampled(clip, ANALYSIS_FPS))
+            for way, new in new_ways.items():
+                count = counts[way][view] = Counter[str](pictures=len(pictures))
+                look = new()
+                with _counted(count):
+                    for number, picture in pictures:
+                        before = time.thread_time()
+                        count["faces"] += len(look(picture, number / FPS))
+                        count["cpu_ms"] += round(1000 * (time.thread_time() - before))
+    return counts
+
+
+def _plain(pack: Path) -> FaceAnalysis:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    app = FaceAnalysis(name=str(pack), providers=["CPUExecutionProvider"], sess_options=options)
+    app.prepare(ctx_id=-1)
+    return app
+
+
+def _plain_way(app: FaceAnalysis) -> Way:
+    def look(picture: Image, _: float) -> Found:
+        return [
+            (float(face.bbox[::2].mean()), float(face.bbox[1::2].mean()), face.normed_embedding)
+            for face in app.get(picture)
+        ]
+
+    return look
+
+
+def _own_way(engine: FaceEngine) -> Way:
+    return lambda picture, _: _found(engine.analyse([picture])[0], picture)
+
+
+def _live_way(engine: FaceEngine) -> Way:
+    view = LiveView()
+    return lambda picture, now_s: _found(view.analyse(engine, picture, now_s), picture)
+
+
+def _found(faces: Sequence[Any], picture: Image) -> Found:
+    height, width = picture.shape[:2]
+    return [
+        (
+            (face.box.left + face.box.width / 2) * width,
+            (face.box.top + face.box.height / 2) * height,
+            face.embedding,
+        )
+        for face in faces
+    ]
+
+
+def _enrolled(engine: FaceEngine, photo: Image) -> Embedding:
+    middle = photo.shape[1] / 2
+    faces = _found(engine.analyse([photo])[0], photo)
+    return min(faces, key=lambda one: math.hypot(one[0] - middle, one[1] - middle))[2]
+
+
+@contextmanager
+def _counted(tally: Counter[str]) -> Iterator[None]:
+    """Count what the networks are given: faces embedded, and pixels that the detector sees."""
+    run = onnxruntime.InferenceSession.run
+
+    def counting(session: Any, outputs: Any, inputs: Any, *rest: Any) -> Any:
+        for value in inputs.values():
+            if value.shape[2:] == (_RECOGNISER_SIDE, _RECOGNISER_SIDE):
+                tally["embedded"] += len(value)
+            else:
+                tally["pixels"] += int(value.shape[0] * value.shape[2] * value.shape[3])
+        return run(session, outputs, inputs, *rest)
+
+    onnxruntime.InferenceSession.run = counting
+    try:
+        yield
+    finally:
+        onnxruntime.InferenceSession.run = run
+
+
+def _recognised(tallies: dict[str, dict[str, Counter[str]]]) -> Table:
+    table = Table(title=f"named at Similarity {THRESHOLD:g}")
+    for column in ("scene", "way", "faces", "right %", "wrong", "unnamed", "unseen",
+                   "embedded", "detector Mpx", "CPU s"):  # fmt: skip
+        table.add_column(column, justify="left" if column in {"scene", "way"} else "right")
+    for scene in [*next(iter(tallies.values())), "all"]:
+        for way, by_scene in tallies.items():
+            one = sum(by_scene.values(), Counter[str]()) if scene == "all" else by_scene[scene]
+            of_known = sum(one[what] for what in ("right", "unnamed", "unseen"))
+            faces = of_known + one["wrong"] + one["stranger"]
+            table.add_row(
+                scene, way, str(faces), f"{100 * one['right'] / max(of_known, 1):.1f}",
+                str(one["wrong"]), str(one["unnamed"]), str(one["unseen"]), str(one["embedded"]),
+                f"{one['pixels'] / 1e6:.1f}", f"{one['cpu_ms'] / 1000:.2f}",
+            )  # fmt: skip
+    return table
+
+
+def _left_out(counts: dict[str, dict[str, Counter[str]]]) -> Table:
+    table = Table(title="clips of pipeline.py")
+    for column in ("clip", "way", "pictures", "faces", "embedded", "detector Mpx", "CPU s"):
+        table.add_column(column, justify="left" if column in {"clip", "way"} else "right")
+    for view in SOURCES:
+        for way, by_view in counts.items():
+            one = by_view[view]
+            table.add_row(
+                view, way, str(one["pictures"]), str(one["faces"]), str(one["embedded"]),
+                f"{one['pixels'] / 1e6:.1f}", f"{one['cpu_ms'] / 1000:.2f}",
+            )  # fmt: skip
+    return table
+
+
+if __name__ == "__main__":
+    main()

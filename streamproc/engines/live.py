@@ -1,0 +1,178 @@
+"""The faces of one camera, picture after picture: only what changed is computed again.
+
+Looks where the picture changed (motion.py), embeds the faces that are new or in doubt
+(tracks.py), and describes each as it is in the picture at hand. Knows the engine by its steps;
+knows nothing of threads, streams or names.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.engines.base import FaceEngine, Sighting, touch
+from streamproc.engines.motion import Scene, grown_to_hold, is_worth_it, regions_of, scene_of
+from streamproc.engines.tracks import (
+    Look,
+    Seen,
+    Track,
+    alike,
+    follow,
+    lenders,
+    look_of,
+    quality_of,
+)
+from streamproc.model.face import Edges, Face, overlap
+from streamproc.model.media import Image
+
+_SAME_PERSON = 99.0
+"""Similarity from which a new embedding goes on with a track: strangers reach it once in a
+million."""
+
+_WHOLE_EVERY_S = 1.0
+"""How often the whole picture is looked at, whatever has changed."""
+
+_GAP_S = 2.5
+"""Media time after which a camera may show anything: nothing it showed before counts."""
+
+_CUT_SHARE = 0.9
+"""Where more of the picture changed than this, the scene was cut or the camera swung."""
+
+_SAME_FACE = 0.4
+"""Intersection over union, as the engines' own suppression has it."""
+
+_AROUND_FACE = 0.25  # of its sides
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spotted:
+    """A face where it was found, and what it looked like then."""
+
+    sighting: Sighting
+    look: Look = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What the pictures so far leave behind."""
+
+    scene: Scene
+    spotted: tuple[_Spotted, ...]
+    tracks: tuple[Track, ...]
+    seen_s: float  # media time
+    looked_over_s: float
+
+
+class LiveView:
+    """One camera's. Called by one thread at a time; a call that raises changes nothing."""
+
+    def __init__(self) -> None:
+        self._known: _Known | None = None
+
+    def analyse(self, engine: FaceEngine, image: Image, now_s: float) -> list[Face]:
+        """The faces of this picture, largest first. An embedding is the face's own, or the mean
+        of its track's views. now_s: media time in seconds; a gap or a step back begins anew."""
+        known, scene = self._known, scene_of(image)
+        if known is None or not 0 <= now_s - known.seen_s <= _GAP_S:
+            known = _Known(scene, (), (), now_s, looked_over_s=-inf)
+        changed = known.scene.changed(scene)
+        regions = _regions(engine, image, known, changed, now_s)
+        if regions is None:
+            sightings, scene_seen, looked_over_s = engine.find(image), scene, now_s
+        else:
+            sightings = _looked_again(engine, image, known.spotted, regions)
+            scene_seen = known.scene.with_looked(scene, regions)
+            looked_over_s = known.looked_over_s
+
+        crops = [engine.crop(image, sighting) for sighting in sightings]
+        looks = [look_of(crop) for crop in crops]
+        faces = [engine.describe(image, sighting, None) for sighting in sightings]
+        seen = [
+            Seen(sighting.box, look, quality_of(face, sighting.area**0.5))
+            for sighting, look, face in zip(sightings, looks, faces, strict=True)
+        ]
+        is_cut = changed.mean() > _CUT_SHARE
+        lent = [None] * len(seen) if is_cut else lenders(known.tracks, seen, now_s)
+        doubtful = list(compress(crops, [lender is None for lender in lent]))
+        vectors = engine.embed(doubtful) if doubtful else []
+        same_person = engine.cosine(_SAME_PERSON)
+        tracks, embeddings = follow(known.tracks, seen, lent, vectors, now_s, same_person)
+
+        self._known = _Known(
+            scene_seen,
+            _spotted(sightings, looks, known.spotted),
+            tuple(tracks),
+            now_s,
+            looked_over_s,
+        )
+        return [
+            replace(face, embedding=embedding)
+            for face, embedding in zip(faces, embeddings, strict=True)
+        ]
+
+
+def _regions(
+    engine: FaceEngine, image: Image, known: _Known, changed: NDArray[np.bool_], now_s: float
+) -> list[Edges] | None:
+    """Where to look, in pixels; None: everywhere.
+
+    Besides what changed at large, faces whose own pixels say that they changed in small.
+    """
+    if now_s - known.looked_over_s >= _WHOLE_EVERY_S or known.scene.shape != image.shape:
+        return None
+    regions = regions_of(changed, image.shape)
+    if not is_worth_it(regions, image.shape):
+        return None
+    boxes = []
+    for one in known.spotted:
+        box = _with_margin(one.sighting.box)
+        boxes.append(box)
+        if not any(touch(box, region) for region in regions) and not alike(
+            one.look, look_of(engine.crop(image, one.sighting))
+        ):
+            regions.append(box)
+    regions = grown_to_hold(regions, boxes)
+    return regions if is_worth_it(regions, image.shape) else None
+
+
+def _looked_again(
+    engine: FaceEngine, image: Image, spotted: Sequence[_Spotted], regions: Sequence[Edges]
+) -> list[Sighting]:
+    """The faces of the picture, largest first: found in the regions, known elsewhere."""
+    found: list[Sighting] = []
+    for region in regions:
+        found += _new(engine.find(image, region=region), found)
+    standing = (
+        one.sighting
+        for one in spotted
+        if not any(touch(one.sighting.box, region) for region in regions)
+    )
+    return sorted([*found, *_new(standing, found)], key=lambda one: one.area, reverse=True)
+
+
+def _new(sightings: Iterable[Sighting], found: Sequence[Sighting]) -> list[Sighting]:
+    return [
+        one
+        for one in sightings
+        if all(overlap(one.box, other.box) <= _SAME_FACE for other in found)
+    ]
+
+
+def _spotted(
+    sightings: Sequence[Sighting], looks: Sequence[Look], before: Sequence[_Spotted]
+) -> tuple[_Spotted, ...]:
+    """What stands keeps the look it was found with, so that small changes add up."""
+    standing = {id(one.sighting): one for one in before}
+    return tuple(
+        standing.get(id(sighting)) or _Spotted(sighting, look)
+        for sighting, look in zip(sightings, looks, strict=True)
+    )
+
+
+def _with_margin(box: Edges) -> Edges:
+    left, top, right, bottom = box
+    x, y = _AROUND_FACE * (right - left), _AROUND_FACE * (bottom - top)
+    return left - x, top - y, right + x, bottom + y
