@@ -199,6 +199,12 @@ class FacesConfig(TableConfig):
         ge=0,
         description="memory for search indexes; the collection searched last is held in any case",
     )
+    exact_faces_max: int = Field(
+        2048,
+        ge=1,
+        description="a larger collection is searched through an index on disk: quicker, and the "
+        "best matches instead of all",
+    )
 
 
 class ProcessorsConfig(TableConfig):

@@ -1,83 +1,55 @@
-"""FAISS as a cache of what the database knows: one index in memory per collection.
+"""The exact index: every vector of one collection in memory, compared with every one.
 
-Nothing here is ever saved. An index carries the generation of the collection it mirrors;
-whoever finds it behind throws it away and builds another. Everything that touches FAISS
-blocks, without the interpreter's lock, and belongs on a thread. FAISS allows concurrent
-searches but no change beside them (its wiki, "Threads and asynchronous calls"); the gate
-below sees to that, so a caller that is cancelled half-way harms nothing.
+For collections small enough that this is quickest (coded.py has the others). Nothing here is
+ever saved. An index carries the generation of the collection it mirrors; whoever finds it
+behind throws it away and builds another. Everything that touches FAISS blocks, without the
+interpreter's lock, and belongs on a thread unless is_quick. FAISS allows concurrent searches
+but no change beside them (its wiki, "Threads and asynchronous calls"); the gate sees to that,
+so a caller that is cancelled half-way harms nothing.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from streamproc.collection.gate import Gate
 from streamproc.model.face import Embedding
 
+Nearest: TypeAlias = list[tuple[int, float]]
+"""(key, cosine), best first; ties in the order of their keys."""
 
-class _Gate:
-    """Many readers or one writer; a waiting writer goes before new readers."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._writers = 0  # waiting or at work
-        self._writing = False
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._writers == 0)
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        with self._changed:
-            self._writers += 1
-            self._changed.wait_for(lambda: not self._writing and self._readers == 0)
-            self._writing = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._writers -= 1
-                self._writing = False
-                self._changed.notify_all()
+_QUICK_COMPONENTS = 1 << 17
+"""A search over this many is done in less time than a thread takes to be woken."""
 
 
-class VectorIndex:
+class Index(Protocol):
     """The embeddings of one collection at one generation, by the key of their row."""
 
-    def __init__(self, dimension: int) -> None:
-        self._flat = faiss.IndexFlatIP(dimension)
-        self._faiss = faiss.IndexIDMap2(self._flat)
-        self._gate = _Gate()
-        self._dimension = dimension
-        self.generation = -1  # of no collection, until step() or load() is told one
+    generation: int
 
-    def __len__(self) -> int:
-        return int(self._faiss.ntotal)
+    def __len__(self) -> int: ...
 
     @property
     def nbytes(self) -> int:
-        """Memory in bytes: the vectors, and about 40 bytes each for the two id maps."""
-        return len(self) * (4 * self._dimension + 40)
+        """Memory in bytes."""
+        ...
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a search may run on the event loop."""
+        ...
 
     def load(self, keys: Sequence[int], vectors: NDArray[np.float32], generation: int) -> None:
-        """Fill an index that nobody searches yet; vectors has shape (len(keys), dimension)."""
-        if len(keys):
-            self._faiss.add_with_ids(vectors, np.asarray(keys, np.int64))
-        self.generation = generation
+        """One part of what an index is filled with that nobody searches yet; vectors has shape
+        (len(keys), dimension)."""
+        ...
+
+    def complete(self) -> None:
+        """Every part is loaded."""
+        ...
 
     def step(
         self,
@@ -91,6 +63,57 @@ class VectorIndex:
         A step whose predecessor was missed is ignored: the index stays behind, which the
         next search notices.
         """
+        ...
+
+    def search_all(
+        self, embeddings: Sequence[Embedding], cosine_min: float, limit: int
+    ) -> list[Nearest]:
+        """For each embedding its nearest vectors at or above cosine_min."""
+        ...
+
+    def everything(self) -> tuple[list[int], NDArray[np.float32]]:
+        """Keys and vectors, for an index of another kind; of shape (n,) and (n, dimension)."""
+        ...
+
+    def close(self) -> None:
+        """Give back files. Only searches that have begun go on."""
+        ...
+
+
+class VectorIndex:
+    """Implements Index: float32, exhaustive, exact."""
+
+    def __init__(self, dimension: int) -> None:
+        self._flat = faiss.IndexFlatIP(dimension)
+        self._faiss = faiss.IndexIDMap2(self._flat)
+        self._gate = Gate()
+        self._dimension = dimension
+        self.is_quick = True
+        self.generation = -1  # of no collection, until step() or load() is told one
+
+    def __len__(self) -> int:
+        return int(self._faiss.ntotal)
+
+    @property
+    def nbytes(self) -> int:
+        """The vectors, and about 40 bytes each for the two id maps."""
+        return len(self) * (4 * self._dimension + 40)
+
+    def load(self, keys: Sequence[int], vectors: NDArray[np.float32], generation: int) -> None:
+        if len(keys):
+            self._faiss.add_with_ids(vectors, np.asarray(keys, np.int64))
+        self._changed(generation)
+
+    def complete(self) -> None:
+        pass
+
+    def step(
+        self,
+        generation: int,
+        *,
+        add: Sequence[tuple[int, Embedding]] = (),
+        remove: Sequence[int] = (),
+    ) -> None:
         with self._gate.writing():
             if generation != self.generation + 1:
                 return
@@ -99,7 +122,34 @@ class VectorIndex:
             if add:
                 keys, vectors = zip(*add, strict=True)
                 self._faiss.add_with_ids(np.stack(vectors), np.asarray(keys, np.int64))
-            self.generation = generation
+            self._changed(generation)
+
+    def search(self, embedding: Embedding, cosine_min: float, limit: int) -> Nearest:
+        """search_all() for one."""
+        return self.search_all([embedding], cosine_min, limit)[0]
+
+    def search_all(
+        self, embeddings: Sequence[Embedding], cosine_min: float, limit: int
+    ) -> list[Nearest]:
+        # FAISS returns what is above the radius, not what lies on it.
+        radius = float(np.nextafter(np.float32(cosine_min), np.float32(-np.inf)))
+        faiss.omp_set_num_threads(1)  # of this thread's calls: others would spin while they wait
+        with self._gate.reading():
+            ends, cosines, keys = self._faiss.range_search(np.stack(embeddings), radius)
+        parts = [slice(int(ends[i]), int(ends[i + 1])) for i in range(len(embeddings))]
+        return [best_first(keys[part], cosines[part], limit) for part in parts]
+
+    def everything(self) -> tuple[list[int], NDArray[np.float32]]:
+        with self._gate.reading():
+            keys = faiss.vector_to_array(self._faiss.id_map).tolist()
+            return keys, self._stored().copy()
+
+    def close(self) -> None:
+        pass
+
+    def _changed(self, generation: int) -> None:
+        self.generation = generation
+        self.is_quick = len(self) * self._dimension <= _QUICK_COMPONENTS
 
     def _remove(self, keys: Sequence[int]) -> None:
         # FAISS moves the rest together and leaves what stood behind it in memory as it was.
@@ -113,45 +163,8 @@ class VectorIndex:
         vectors: NDArray[np.float32] = faiss.rev_swig_ptr(self._flat.get_xb(), size)
         return vectors.reshape(len(self), self._dimension)
 
-    def search(
-        self, embedding: Embedding, cosine_min: float, limit: int
-    ) -> list[tuple[int, float]]:
-        """(key, cosine) of the nearest vectors at or above cosine_min, best first.
 
-        Ties are in the order of their keys.
-        """
-        # FAISS returns what is above the radius, not what lies on it.
-        radius = float(np.nextafter(np.float32(cosine_min), np.float32(-np.inf)))
-        with self._gate.reading():
-            _, cosines, keys = self._faiss.range_search(embedding[np.newaxis], radius)
-        best = np.lexsort((keys, -cosines))[:limit]
-        return [(int(keys[i]), float(cosines[i])) for i in best]
-
-
-class IndexCache:
-    """The indexes in memory, within a budget: the one used longest ago goes first."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._indexes: OrderedDict[int, VectorIndex] = OrderedDict()
-
-    def get(self, collection: int) -> VectorIndex | None:
-        index = self._indexes.get(collection)
-        if index is not None:
-            self._indexes.move_to_end(collection)
-        return index
-
-    def put(self, collection: int, index: VectorIndex) -> None:
-        self._indexes[collection] = index
-        self._indexes.move_to_end(collection)
-        self.trim()
-
-    def discard(self, collection: int) -> None:
-        self._indexes.pop(collection, None)
-
-    def trim(self) -> None:
-        """Keep within the budget; the index used last stays, however large it is."""
-        total = sum(index.nbytes for index in self._indexes.values())
-        while total > self._bytes_max and len(self._indexes) > 1:
-            _, oldest = self._indexes.popitem(last=False)
-            total -= oldest.nbytes
+def best_first(keys: NDArray[np.int64], cosines: NDArray[np.float32], limit: int) -> Nearest:
+    """At most limit of them."""
+    best = np.lexsort((keys, -cosines))[:limit]
+    return list(zip(keys[best].tolist(), cosines[best].tolist(), strict=True))

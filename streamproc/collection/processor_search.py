@@ -3,7 +3,7 @@
 Satisfies the FaceSearch port of processor/ without knowing it.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from streamproc.errors import (
@@ -34,14 +34,21 @@ def permanent_failures() -> Iterator[None]:
 class ProcessorSearch:
     """One collection and one threshold, opened for a processor."""
 
-    def __init__(self, search: Callable[[Embedding], Awaitable[list[Match]]]) -> None:
-        self._search = search
+    def __init__(
+        self, search_all: Callable[[Sequence[Embedding]], Awaitable[list[list[Match]]]]
+    ) -> None:
+        self._search_all = search_all
 
     async def search(self, embedding: Embedding) -> list[Match]:
-        """Every face at or above the threshold, best first.
+        """search_all() for one face."""
+        [matches] = await self.search_all([embedding])
+        return matches
+
+    async def search_all(self, embeddings: Sequence[Embedding]) -> list[list[Match]]:
+        """For each face of a picture every face at or above the threshold, best first.
 
         Raises PermanentFailure if the collection is gone, damaged or now of another pack,
         TransientFailure while its database cannot be read.
         """
         with permanent_failures():
-            return await self._search(embedding)
+            return await self._search_all(embeddings)

@@ -1,35 +1,32 @@
-"""Face collections: the database and the indexes, kept in step.
+"""Face collections: the database, the indexes and what is known of both in memory, in step.
 
 The database decides what exists; an index only proposes. A search therefore returns no face
-that is not in the database, and sees every face whose add_faces has returned. Knows nothing
-of pictures, AWS requests or processors' lives.
+that is not in the database, and sees every face whose add_faces has returned. One whose answer
+is in memory asks the database nothing. Knows nothing of pictures, AWS requests or processors'
+lives.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from streamproc.clock import Clock
-from streamproc.collection.index import IndexCache, VectorIndex
+from streamproc.collection.indexes import Indexes
+from streamproc.collection.known import Known
 from streamproc.collection.people import best_per_person
 from streamproc.collection.processor_search import ProcessorSearch, permanent_failures
 from streamproc.collection.schema import CollectionInfo
-from streamproc.collection.store import Change, CollectionStore
+from streamproc.collection.store import CollectionStore
 from streamproc.errors import CollectionNotFound, ModelMismatch
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Embedding, Face, IndexedFace, Match
+from streamproc.model.face import MATCHES_MAX, Embedding, Face, IndexedFace, Match
 from streamproc.model.image_id import image_id_of
 from streamproc.model.person import Celebrity, Recognised
 from streamproc.model.processor import ProcessorSpec
-
-MATCHES_MAX = 4096
-"""Rekognition's ceiling for the matches of one search."""
 
 # Cosines of float32 vectors are this exact; the calibration then decides what matches.
 _COSINE_SLACK = 1e-5
@@ -45,15 +42,15 @@ class CollectionService:
         similarity: Callable[[float], float],
         cosine: Callable[[float], float],
         clock: Clock,
-        index_bytes_max: int,
+        indexes: Indexes,
     ) -> None:
         self.info = info
         self._store = store
         self._similarity = similarity
         self._cosine = cosine
         self._clock = clock
-        self._cache = IndexCache(index_bytes_max)
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._indexes = indexes
+        self._known = Known(store.stamp)
 
     @classmethod
     async def open(
@@ -66,16 +63,31 @@ class CollectionService:
         clock: Clock,
         *,
         index_bytes_max: int = 2 * 1024**3,
+        exact_faces_max: int = 2048,
     ) -> Self:
         """Open the database file; its folder must exist. Raises StoreDamaged.
 
         index_bytes_max bounds the indexes in memory, except that the collection searched
-        last is always held whole.
+        last is always held whole. Collections of more than exact_faces_max faces have files
+        of their own in the folder "indexes" beside the database.
         """
         store = await CollectionStore.open(path, account_id, info.dimension)
-        return cls(store, info, similarity, cosine, clock, index_bytes_max)
+        indexes = Indexes(
+            store,
+            info.dimension,
+            path.with_name("indexes"),
+            bytes_max=index_bytes_max,
+            exact_faces_max=exact_faces_max,
+        )
+        try:
+            await indexes.open()
+        except BaseException:
+            await store.close()
+            raise
+        return cls(store, info, similarity, cosine, clock, indexes)
 
     async def aclose(self) -> None:
+        await self._indexes.aclose()
         await self._store.close()
 
     async def create(
@@ -104,9 +116,10 @@ class CollectionService:
         """The collection with its faces and people; no byte of their vectors is left when this
         returns. Raises CollectionNotFound."""
         collection = await self._store.get(region, collection_id)
-        async with self._lock(collection):
+        async with self._indexes.lock(collection):
             await self._store.delete(collection)
-            self._cache.discard(collection.key)
+            self._known.forget(())
+            await self._indexes.discard(collection)
         await self._store.forget()
 
     async def add_faces(
@@ -129,11 +142,12 @@ class CollectionService:
         if not faces:
             return []
         image_id = image_id_of(image_digest, external_image_id)
-        async with self._lock(collection):
+        async with self._indexes.lock(collection):
             change = await self._store.add(
                 collection, image_id, external_image_id, faces, faces_max=faces_max
             )
-            await self._follow(collection, change)
+            self._known.forget(())
+            await self._indexes.follow(collection, change)
         return list(change.faces)
 
     async def list_faces(
@@ -157,9 +171,10 @@ class CollectionService:
         """The ids that were there and now are not; no byte of their vectors is left when this
         returns. Raises CollectionNotFound."""
         collection = await self._store.get(region, collection_id)
-        async with self._lock(collection):
+        async with self._indexes.lock(collection):
             change = await self._store.remove(collection, face_ids)
-            await self._follow(collection, change)
+            self._known.forget(change.removed)
+            await self._indexes.follow(collection, change)
         await self._store.forget()
         return [face.face_id for face in change.faces]
 
@@ -174,10 +189,26 @@ class CollectionService:
     ) -> list[Match]:
         """The faces whose Similarity (0 to 100) is at least the threshold, best first.
 
-        Raises CollectionNotFound or ModelMismatch.
+        Of a large collection these are the best ones; one near the threshold may be missing
+        (see coded.py). Raises CollectionNotFound or ModelMismatch.
         """
+        [matches] = await self.search_all(
+            region, collection_id, [embedding], threshold=threshold, limit=limit
+        )
+        return matches
+
+    async def search_all(
+        self,
+        region: str,
+        collection_id: str,
+        embeddings: Sequence[Embedding],
+        *,
+        threshold: float,
+        limit: int = MATCHES_MAX,
+    ) -> list[list[Match]]:
+        """search() for several faces at once: a list for each, in their order."""
         collection = await self._usable(region, collection_id)
-        return await self._search(collection, embedding, threshold, limit)
+        return await self._search(collection, embeddings, threshold, limit)
 
     async def search_by_face_id(
         self, region: str, collection_id: str, face_id: str, *, threshold: float, limit: int
@@ -188,7 +219,8 @@ class CollectionService:
         """
         collection = await self._usable(region, collection_id)
         key, embedding = await self._store.embedding(collection, face_id)
-        return await self._search(collection, embedding, threshold, limit, but_not=key)
+        [matches] = await self._search(collection, [embedding], threshold, limit, but_not=key)
+        return matches
 
     async def put_people(
         self, region: str, collection_id: str, people: Sequence[Celebrity]
@@ -228,7 +260,7 @@ class CollectionService:
         for collection in await self._store.registry.collections_with_people(region):
             self._check_pack(collection)
             with suppress(CollectionNotFound):  # deleted since
-                matches = await self._search(collection, embedding, threshold, limit)
+                [matches] = await self._search(collection, [embedding], threshold, limit)
                 found += await self._store.registry.recognise(collection, matches)
         return best_per_person(found)
 
@@ -246,13 +278,17 @@ class CollectionService:
         while its database cannot be read.
         """
         with permanent_failures():
-            await self._index(await self._usable(spec.region, spec.collection_id))
+            await self._indexes.of(await self._usable(spec.region, spec.collection_id))
         yield ProcessorSearch(
-            partial(self.search, spec.region, spec.collection_id, threshold=threshold)
+            partial(self.search_all, spec.region, spec.collection_id, threshold=threshold)
         )
 
     async def _usable(self, region: str, collection_id: str) -> CollectionInfo:
-        collection = await self._store.get(region, collection_id)
+        collection = self._known.collection(region, collection_id)
+        if collection is None:
+            stamp = self._known.stamp()
+            collection = await self._store.get(region, collection_id)
+            self._known.keep_collection(collection, stamp)
         self._check_pack(collection)
         return collection
 
@@ -268,55 +304,46 @@ class CollectionService:
     async def _search(
         self,
         collection: CollectionInfo,
-        embedding: Embedding,
+        embeddings: Sequence[Embedding],
         threshold: float,
         limit: int,
         but_not: int | None = None,
-    ) -> list[Match]:
-        index = await self._index(collection)
-        nearest = await asyncio.to_thread(
-            index.search, embedding, self._cosine(threshold) - _COSINE_SLACK, limit + 1
-        )
-        similar = [
-            (key, similarity)
-            for key, cosine in nearest
-            if key != but_not and (similarity := self._similarity_of(cosine)) >= threshold
-        ][:limit]
-        if not similar:
+    ) -> list[list[Match]]:
+        if not embeddings:
             return []
-        faces = await self._store.faces_by_key(collection, [key for key, _ in similar])
-        return [Match(faces[key], similarity) for key, similarity in similar if key in faces]
+        cosine_min = self._cosine(threshold) - _COSINE_SLACK
+        found = await self._indexes.search_all(collection, embeddings, cosine_min, limit + 1)
+        similar = [
+            [
+                (key, similarity)
+                for key, cosine in nearest
+                if key != but_not and (similarity := self._similarity_of(cosine)) >= threshold
+            ][:limit]
+            for nearest in found
+        ]
+        faces = await self._faces(collection, {key for part in similar for key, _ in part})
+        return [
+            [Match(faces[key], similarity) for key, similarity in part if key in faces]
+            for part in similar
+        ]
+
+    async def _faces(
+        self, collection: CollectionInfo, keys: Iterable[int]
+    ) -> dict[int, IndexedFace]:
+        """Those of the keys that are still there."""
+        faces, missing = {}, []
+        for key in keys:
+            face = self._known.face(key)
+            if face is None:
+                missing.append(key)
+            else:
+                faces[key] = face
+        if missing:
+            read = await self._store.faces_by_key(collection, missing)
+            for key, face in read.items():
+                self._known.keep_face(key, face)
+            faces |= read
+        return faces
 
     def _similarity_of(self, cosine: float) -> float:
         return self._similarity(max(-1.0, min(1.0, cosine)))
-
-    async def _index(self, collection: CollectionInfo) -> VectorIndex:
-        """An index that is not behind what was read from the database."""
-        index = self._cache.get(collection.key)
-        if index is not None and index.generation >= collection.generation:
-            return index
-        async with self._lock(collection):
-            index = self._cache.get(collection.key)  # someone else may have built it meanwhile
-            if index is None or index.generation < collection.generation:
-                index = VectorIndex(self.info.dimension)
-                # Closed here and now: a caller that leaves half-way keeps no connection.
-                async with aclosing(self._store.vectors(collection)) as parts:
-                    async for generation, keys, vectors in parts:
-                        await asyncio.to_thread(index.load, keys, vectors, generation)
-                self._cache.put(collection.key, index)
-            return index
-
-    async def _follow(self, collection: CollectionInfo, change: Change) -> None:
-        index = self._cache.get(collection.key)
-        if index is not None:
-            await asyncio.to_thread(
-                index.step, change.generation, add=change.added, remove=change.removed
-            )
-            self._cache.trim()
-
-    def _lock(self, collection: CollectionInfo) -> asyncio.Lock:
-        """Changes of one collection queue here, so that indexes see them in order."""
-        lock = self._locks.get(collection.key)
-        if lock is None:
-            lock = self._locks[collection.key] = asyncio.Lock()
-        return lock

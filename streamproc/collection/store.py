@@ -6,13 +6,11 @@ similarity or FAISS.
 """
 
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +25,9 @@ from streamproc.collection.schema import (
     not_found,
     people,
 )
+from streamproc.collection.stored_vectors import StoredVectors
 from streamproc.db import Database
+from streamproc.db.settings import beside
 from streamproc.errors import (
     CollectionExists,
     FaceNotFound,
@@ -36,7 +36,6 @@ from streamproc.errors import (
 )
 from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
 
-_ROWS_PER_PART = 8192
 _SAME_FACE_IOU = 0.5
 """Boxes of one picture that overlap this much are one face: detectors suppress overlaps
 below it, and a second run of the same model moves a box by far less."""
@@ -55,17 +54,31 @@ class Change:
 class CollectionStore:
     """Every method that changes something has it on disk when it returns."""
 
-    def __init__(self, database: Database, account_id: str, dimension: int) -> None:
+    def __init__(self, database: Database, path: Path, account_id: str, dimension: int) -> None:
         self._database = database
+        self._files = (path, beside(path, "-wal"))
         self._account_id = account_id
         self._dimension = dimension
         self.registry = Registry(database, account_id)
+        self.vectors = StoredVectors(database, dimension)
 
     @classmethod
     async def open(cls, path: Path, account_id: str, dimension: int) -> Self:
         """Raises StoreDamaged if the file cannot be read."""
         database = await Database.open_file(path, schema.metadata, schema.REVISIONS)
-        return cls(database, account_id, dimension)
+        return cls(database, path, account_id, dimension)
+
+    def stamp(self) -> tuple[int, ...]:
+        """Another one after every commit, whoever made it: size and time of what commits are
+        written to. Microseconds, where a statement takes a thread and a millisecond."""
+        stamp: list[int] = []
+        for file in self._files:
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue
+            stamp += (status.st_size, status.st_mtime_ns)
+        return tuple(stamp)
 
     async def close(self) -> None:
         await self._database.close()
@@ -115,6 +128,10 @@ class CollectionStore:
         if not rows:
             raise not_found(collection_id)
         return schema.collection_of(rows[0], self._account_id)
+
+    async def by_key(self, key: int) -> CollectionInfo | None:
+        rows = await self._rows(select(collections).where(collections.c.key == key))
+        return schema.collection_of(rows[0], self._account_id) if rows else None
 
     async def list_collections(self, region: str, after: int, limit: int) -> list[CollectionInfo]:
         """In order of creation, those behind the key `after`."""
@@ -231,34 +248,6 @@ class CollectionStore:
                 f"{collection.collection_id}."
             )
         return rows[0].key, schema.vectors_of([rows[0].embedding], self._dimension)[0]
-
-    async def vectors(
-        self, collection: CollectionInfo
-    ) -> AsyncGenerator[tuple[int, list[int], NDArray[np.float32]], None]:
-        """(generation, keys, vectors) in parts, all of one moment; at least one part.
-
-        Raises CollectionNotFound.
-        """
-        # One statement is one snapshot in every database, whatever its isolation level.
-        wanted = (
-            select(collections.c.generation, faces.c.key, faces.c.embedding)
-            .select_from(collections.outerjoin(faces, faces.c.collection == collections.c.key))
-            .where(collections.c.key == collection.key)
-        )
-        found = False
-        async with self._database.read() as connection:
-            result = await connection.stream(wanted)
-            async for part in result.partitions(_ROWS_PER_PART):
-                found = True
-                rows = [row for row in part if row.key is not None]
-                blobs = [row.embedding for row in rows]
-                yield (
-                    int(part[0].generation),
-                    [row.key for row in rows],
-                    schema.vectors_of(blobs, self._dimension),
-                )
-        if not found:
-            raise not_found(collection.collection_id)
 
     async def _rows(self, wanted: Select[Any]) -> list[Row[Any]]:
         async with self._database.read() as connection:

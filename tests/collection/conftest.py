@@ -14,7 +14,11 @@ from tests.collection.vectors import REGION, SQUARES
 
 class OpenService(Protocol):
     def __call__(
-        self, info: EngineInfo = ..., index_bytes_max: int = ..., folder: Path | None = ...
+        self,
+        info: EngineInfo = ...,
+        index_bytes_max: int = ...,
+        folder: Path | None = ...,
+        exact_faces_max: int = ...,
     ) -> Awaitable[CollectionService]: ...
 
 
@@ -24,7 +28,10 @@ async def open_service(tmp_path: Path) -> AsyncIterator[OpenService]:
     opened: list[CollectionService] = []
 
     async def open_(
-        info: EngineInfo = SQUARES, index_bytes_max: int = 1 << 30, folder: Path | None = None
+        info: EngineInfo = SQUARES,
+        index_bytes_max: int = 1 << 30,
+        folder: Path | None = None,
+        exact_faces_max: int = 2048,
     ) -> CollectionService:
         service = await CollectionService.open(
             (folder or tmp_path) / "collections.sqlite",
@@ -34,6 +41,7 @@ async def open_service(tmp_path: Path) -> AsyncIterator[OpenService]:
             "123456789012",
             FakeClock(),
             index_bytes_max=index_bytes_max,
+            exact_faces_max=exact_faces_max,
         )
         opened.append(service)
         return service

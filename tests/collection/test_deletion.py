@@ -50,26 +50,41 @@ def portrait() -> bytes:
     return bytes(cv2.imencode(".png", EILEEN.portrait())[1].tobytes())
 
 
+@pytest.mark.parametrize("exact_faces_max", [2048, 1])
 def test_a_deleted_face_is_nowhere_in_the_data_folder(
-    start_daemon: Callable[..., Any], portrait: bytes
+    start_daemon: Callable[..., Any],
+    wait_until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    portrait: bytes,
+    exact_faces_max: int,
 ) -> None:
+    """Neither in the database nor, where the collection is large, in the files of its index."""
+    monkeypatch.setenv("STREAMPROC_FACES__EXACT_FACES_MAX", str(exact_faces_max))
     daemon = start_daemon()
     rekognition = daemon.client("rekognition")
     rekognition.create_collection(CollectionId="people")
 
-    def enrolled() -> tuple[str, list[bytes]]:
-        [record] = rekognition.index_faces(
-            CollectionId="people", ExternalImageId="eileen", Image={"Bytes": portrait}
-        )["FaceRecords"]
-        found = rekognition.search_faces_by_image(CollectionId="people", Image={"Bytes": portrait})
-        assert len(found["FaceMatches"]) == 1
-        vectors = stored_vectors(daemon.data_dir / "collections.db")
+    def enrolled() -> tuple[list[str], list[bytes]]:
+        """One face under two names."""
+        ids = []
+        for name in ("eileen", "collins"):
+            [record] = rekognition.index_faces(
+                CollectionId="people", ExternalImageId=name, Image={"Bytes": portrait}
+            )["FaceRecords"]
+            ids.append(record["Face"]["FaceId"])
+            found = rekognition.search_faces_by_image(
+                CollectionId="people", Image={"Bytes": portrait}
+            )
+            assert len(found["FaceMatches"]) == len(ids)
+        vectors = list(set(stored_vectors(daemon.data_dir / "collections.db")))
         assert {len(vector) for vector in vectors} == {128 * 4}
+        if exact_faces_max == 1:
+            wait_until(lambda: "1.vectors" in traces(daemon.data_dir, vectors), 60)
         assert traces(daemon.data_dir, vectors), "the search for traces finds nothing"
-        return record["Face"]["FaceId"], vectors
+        return ids, vectors
 
-    face_id, vectors = enrolled()
-    rekognition.delete_faces(CollectionId="people", FaceIds=[face_id])
+    ids, vectors = enrolled()
+    rekognition.delete_faces(CollectionId="people", FaceIds=ids)
     assert traces(daemon.data_dir, vectors) == set()
 
     _, vectors = enrolled()

@@ -379,6 +379,7 @@ async def test_a_processor_hears_whether_trouble_with_the_disk_can_heal(
     seen_as: type[Exception],
 ) -> None:
     async with service.searcher(processor("team"), 80.0) as search:
+        await service.add_faces(REGION, "team", "digest", None, [face_at(unit(0, 1))])
         with monkeypatch.context() as broken:
             broken.setattr(service._store, "get", AsyncMock(side_effect=trouble))
             with pytest.raises(seen_as, match=f"^{trouble}$"):
