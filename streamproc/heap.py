@@ -1,10 +1,11 @@
-"""glibc's heap, told to give back what frames and pictures leave.
+"""Memory of a daemon of video: glibc's heap, told to give back what frames and pictures leave, and
+Python's collector, told where not to look.
 
-Knows two of malloc's parameters and why a daemon of video wants them. Knows nothing of what is
-allocated.
+Knows two of malloc's parameters and when to look for garbage. Knows nothing of what is allocated.
 """
 
 import ctypes
+import gc
 import logging
 
 log = logging.getLogger(__name__)
@@ -35,3 +36,16 @@ def return_freed_memory() -> bool:
     if not done:
         log.warning("malloc took no parameters; memory may be kept that nobody uses")
     return done
+
+
+def pause_collector() -> None:
+    """For the start: hundreds of modules are built, nearly all of it to stay. Looking for
+    cycles of garbage among them again and again takes a fifth of it."""
+    gc.disable()
+
+
+def resume_collector() -> None:
+    """Once everything is there. What there is now is left out of every later search, which
+    would stop all threads for a tenth of a second each time and find nothing."""
+    gc.freeze()
+    gc.enable()

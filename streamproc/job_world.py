@@ -9,18 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from streamproc.aws import AwsClients
-from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.models import require_model
-from streamproc.engines.nsfw import NsfwClassifier
 from streamproc.engines.scheduler import Scheduler
-from streamproc.engines.yolox import YoloxDetector
 from streamproc.errors import StreamprocError, TransientFailure
 from streamproc.jobs.analyses.celebrities import Celebrities
 from streamproc.jobs.analyses.face_detection import FaceDetection
@@ -33,6 +30,11 @@ from streamproc.model.face import Face
 from streamproc.model.job import JobKind, JobSpec
 from streamproc.model.media import Image
 from streamproc.objects.store import ObjectStore
+
+if TYPE_CHECKING:
+    from streamproc.collection.service import CollectionService
+    from streamproc.engines.nsfw import NsfwClassifier
+    from streamproc.engines.yolox import YoloxDetector
 
 T = TypeVar("T")
 
@@ -60,12 +62,18 @@ class StoredVideoModels:
     def __init__(self, config: Config) -> None:
         models_dir = config.analysis.models_dir
         options = (config.engine.providers, config.engine.threads)
-        self.detector = _Once(
-            lambda: YoloxDetector(require_model("yolox_nano_coco", models_dir), *options)
-        )
-        self.classifier = _Once(
-            lambda: NsfwClassifier(require_model("nsfw_mobilenet_v2", models_dir), *options)
-        )
+
+        def detector() -> "YoloxDetector":
+            from streamproc.engines.yolox import YoloxDetector
+
+            return YoloxDetector(require_model("yolox_nano_coco", models_dir), *options)
+
+        def classifier() -> "NsfwClassifier":
+            from streamproc.engines.nsfw import NsfwClassifier
+
+            return NsfwClassifier(require_model("nsfw_mobilenet_v2", models_dir), *options)
+
+        self.detector, self.classifier = _Once(detector), _Once(classifier)
 
 
 class BackgroundVision:
@@ -101,7 +109,7 @@ class StoredVideoWorld:
         config: Config,
         clients: AwsClients,
         objects: ObjectStore,
-        collections: CollectionService,
+        collections: "CollectionService",
         engine: FaceEngine,
         scheduler: Scheduler,
         scratch: Path,

@@ -1,4 +1,4 @@
-"""The heap's parameters, seen in a process of its own: they cannot be taken back."""
+"""What is set for a whole process, seen in one of its own: it cannot be taken back."""
 
 import subprocess
 import sys
@@ -53,3 +53,23 @@ def test_memory_of_freed_pictures_is_returned_beside_small_blocks_that_live_on()
 def test_it_would_be_kept_otherwise() -> None:
     if kept_bytes("set") < 10 << 20:
         assert kept_bytes("left alone") > 80 << 20
+
+
+def test_what_the_start_has_built_is_left_out_of_later_searches_for_garbage() -> None:
+    script = """
+import gc
+from streamproc.heap import pause_collector, resume_collector
+
+pause_collector()
+assert not gc.isenabled()
+built = [[] for _ in range(1000)]
+resume_collector()
+assert gc.isenabled()
+assert gc.get_freeze_count() > 1000
+loop = []
+loop.append(loop)
+del loop
+assert gc.collect() >= 1
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

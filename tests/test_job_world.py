@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from streamproc import job_world
 from streamproc.aws import AwsClients
 from streamproc.config import load_config
+from streamproc.engines import nsfw, yolox
 from streamproc.engines.fake import FakeEngine
 from streamproc.engines.scheduler import Scheduler
 from streamproc.errors import TransientFailure
@@ -54,8 +55,8 @@ async def test_a_model_that_loads_holds_up_nobody_who_uses_another(
         assert may_load.wait(120)
 
     monkeypatch.setattr(job_world, "require_model", lambda name, folder: folder / name)
-    monkeypatch.setattr(job_world, "YoloxDetector", Detector)
-    monkeypatch.setattr(job_world, "NsfwClassifier", load_slowly)
+    monkeypatch.setattr(yolox, "YoloxDetector", Detector)
+    monkeypatch.setattr(nsfw, "NsfwClassifier", load_slowly)
     scheduler = Scheduler(FakeEngine(), threads=1)
     models = StoredVideoModels(load_config(None, {}))
     vision = BackgroundVision(scheduler, models, "job")

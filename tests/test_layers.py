@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "data_folder",
             "logs",
             "listening",
+            "loading",
             "certificate",
             "watchdog",
             "heap",

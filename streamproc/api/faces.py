@@ -8,9 +8,9 @@ from streamproc.api.images import look
 from streamproc.api.paging import PAGE_DEFAULT, decode_token, encode_token
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.audit.details import match_details
-from streamproc.collection.service import MATCHES_MAX
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InvalidParameter
+from streamproc.model.face import MATCHES_MAX
 from streamproc.model.image_id import image_id_of
 from streamproc.model.members import box_members, face_detail, face_match, indexed_face
 

@@ -4,13 +4,13 @@ The modules beside this one register their operations here. Knows nothing of HTT
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from streamproc.api.own_model import OWN
 from streamproc.api.pictures import PictureSource
 from streamproc.api.rights import rights
 from streamproc.api.tag_store import TagStore
 from streamproc.audit.log import Audit, NoAudit
-from streamproc.collection.service import CollectionService
 from streamproc.config import Config
 from streamproc.gateway.dispatch import Service
 from streamproc.jobs.runner import JobRunner
@@ -18,13 +18,16 @@ from streamproc.objects.store import ObjectStore
 from streamproc.processor.ports import Analyser
 from streamproc.processor.supervisor import Supervisor
 
+if TYPE_CHECKING:  # it brings FAISS, which nothing needs before there are models
+    from streamproc.collection.service import CollectionService
+
 
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """What the daemon hands to every handler."""
 
     supervisor: Supervisor
-    collections: CollectionService
+    collections: "CollectionService"
     scheduler: Analyser
     tags: TagStore
     images: PictureSource

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from streamproc.config import load_config, parse_assignment
+from streamproc.heap import pause_collector
 
 
 def serve(
@@ -28,6 +29,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the daemon: Rekognition's API, the processors and the embedded streams."""
+    pause_collector()  # until everything is there
     from streamproc.daemon import run
 
     overrides: dict[str, dict[str, Any]] = {}

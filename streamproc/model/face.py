@@ -96,6 +96,10 @@ class IndexedFace:
     model_version: str
 
 
+MATCHES_MAX = 4096
+"""Rekognition's ceiling for the matches of one search."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     face: IndexedFace

@@ -1,5 +1,6 @@
 """What is written is there for the next daemon."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,23 @@ async def test_a_state_is_saved_without_touching_the_checkpoint(tmp_path: Path, 
     assert (found.state, found.updated_at) == (ProcessorState.RUNNING, 12.0)
     assert (found.started_at, found.checkpoint) == (11.0, "91343852333181432")
     assert found.sampled_at == 10.25
+
+
+async def test_checkpoints_of_many_processors_are_each_their_own(tmp_path: Path, row: Row) -> None:
+    """They share transactions where they come at the same time; what is gone takes none along."""
+    store = await ProcessorStore.open(tmp_path / "p.db")
+    rows = [replace(row, spec=replace(row.spec, name=f"door-{index}")) for index in range(24)]
+    for one in rows[1:]:
+        await store.insert(one)
+    await asyncio.gather(
+        *(
+            store.save_checkpoint(one.key, Checkpoint(str(index), index / 2))
+            for index, one in enumerate(rows)
+        )
+    )
+    await store.aclose()
+    found = {one.key: (one.checkpoint, one.sampled_at) for one in await reopened(tmp_path / "p.db")}
+    assert found == {one.key: (str(n), n / 2) for n, one in enumerate(rows[1:], start=1)}
 
 
 async def test_a_start_begins_anew(tmp_path: Path, row: Row) -> None:
