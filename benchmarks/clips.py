@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,6 +17,10 @@ SOURCES = {
     "eight": ("videos/facenet_pytorch_video.mp4", 0.0),
     "none": ("videos/one-by-one-person-detection.mp4", 0.0),
 }
+# What a camera on a street sees in turn, and for how many seconds: faces a quarter of the time.
+STREET = (("none", 10), ("one", 4), ("none", 8), ("eight", 2))
+STREET_S = sum(seconds for _, seconds in STREET)
+VIEWS = ("street", *SOURCES)
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 
 
@@ -28,22 +34,31 @@ def testdata() -> Path:
 
 def make_clip(view: str, seconds: float, file: Path) -> Path:
     """Write a clip of this view, the source repeated until it is long enough."""
-    source, start_s = SOURCES[view]
-    wanted = round(seconds * FPS)
+    scenes = STREET if view == "street" else ((view, seconds),)
     with av.open(file, "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = Fraction(1, FPS)
         stream.options = {"preset": "veryfast", "crf": "23", "g": str(FPS), "bf": "0",
                           "sc_threshold": "0"}  # fmt: skip
-        written = 0
-        while written < wanted:
-            with av.open(testdata() / source) as recording:
-                for frame in recording.decode(video=0):
-                    if written < wanted and (frame.time or 0.0) >= start_s:
-                        scaled = frame.reformat(WIDTH, HEIGHT, "yuv420p")
-                        scaled.pts, scaled.time_base = written, Fraction(1, FPS)
-                        container.mux(stream.encode(scaled))
-                        written += 1
+        for number, frame in enumerate(islice(_in_turn(scenes), round(seconds * FPS))):
+            scaled = frame.reformat(WIDTH, HEIGHT, "yuv420p")
+            scaled.pts, scaled.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(scaled))
         container.mux(stream.encode())
     return file
+
+
+def _in_turn(scenes: tuple[tuple[str, float], ...]) -> Iterator[av.VideoFrame]:
+    while True:
+        for view, seconds in scenes:
+            yield from islice(_repeated(view), round(seconds * FPS))
+
+
+def _repeated(view: str) -> Iterator[av.VideoFrame]:
+    source, start_s = SOURCES[view]
+    while True:
+        with av.open(testdata() / source) as recording:
+            for frame in recording.decode(video=0):
+                if (frame.time or 0.0) >= start_s:
+                    yield frame

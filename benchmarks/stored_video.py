@@ -8,7 +8,6 @@ thread. With --hour, one hour of video made by repetition shows whether memory g
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clips import testdata
-from benchmarks.pipeline import CREDENTIALS, ENVIRONMENT, OUT, plain_loop, resident_mb
+from benchmarks.daemon import CREDENTIALS, ENVIRONMENT
+from benchmarks.loops import plain_loop
+from benchmarks.process import cpu_s, resident_mb
+from benchmarks.results import keep
 from streamproc.config import load_config
 from streamproc.data_folder import endpoint_of
 from streamproc.decode.stored import StoredVideo
@@ -111,8 +113,7 @@ class Daemon:
 
     def cpu_s(self) -> float:
         """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.pid)
 
 
 @contextmanager
@@ -315,8 +316,7 @@ def main() -> None:
     results = {"analyses": analyses(arguments.seconds, console)}
     if arguments.hour:
         results["hour"] = memory(console)
-    OUT.mkdir(exist_ok=True)
-    (OUT / "stored_video.json").write_text(json.dumps(results, indent=1))
+    keep("stored_video", results)
 
 
 if __name__ == "__main__":
