@@ -74,21 +74,28 @@ def _soak(console: Console, child: DaemonChild, folder: Path, options: Any) -> b
     _prepare(child.url, names)
     cameras = Cameras(child.url, names, folder, chance)
     cameras.render()
+
+    def people(describers: Describers) -> Calling:
+        return Calling(
+            describers,
+            *(
+                Everything(child.url, names, _png(EILEEN), f"moment-{n}", random.Random(n))
+                for n in range(2)
+            ),
+        )
+
     # Once for all pools and caches, so that what is left behind at the end is left behind.
     with _in_background(cameras.run):
-        _start(client, names)
-        time.sleep(_FIRST_ROUND_S)
+        with people(Describers(child.url, names, chance)):
+            _start(client, names)
+            time.sleep(_FIRST_ROUND_S)
         _stop(client, names)
     at_rest = _settled(child, None)
     describers = Describers(child.url, names, chance)
-    everything = [
-        Everything(child.url, names, _png(EILEEN), f"moment-{number}", random.Random(number))
-        for number in range(2)
-    ]
     samples = []
     columns = ("min", *ALLOWED, "calls", "sessions", "cut", "Describe p50", "p99 ms", "max ms")
     console.print("".join(f"{name:>{_WIDTH}}" for name in columns))
-    with _in_background(cameras.run), Calling(describers, *everything) as calling:
+    with _in_background(cameras.run), people(describers) as calling:
         _start(client, names)
         began = time.monotonic()
         while (at_s := time.monotonic() - began) < options.minutes * 60:
