@@ -6,7 +6,6 @@ the last pictures of a live fragment come while the next one is fed, each with i
 fragment. Knows nothing of networks, sampling or faces. Synchronous; one thread at a time.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
@@ -70,51 +69,51 @@ class VideoDecoder:
         self._waiting = True
         self._refused_size = False  # and no picture has come since
 
-    def feed(self, event: MediaEvent) -> Iterator[Picture]:
-        """Pictures that this event brings out, in presentation order. Exhaust the iterator.
+    def feed(self, event: MediaEvent) -> list[Picture]:
+        """Pictures that this event brings out, in presentation order.
 
         Raises MediaError if the stream carries no video or too large pictures, UnsupportedCodec
         if it carries video that is neither H.264 nor H.265.
         """
         match event:
             case FragmentStarted(fragment):
-                yield from self._open(fragment)
+                return self._open(fragment)
             case Packet():
-                yield from self._decode(event)
+                return self._decode(event)
             case FragmentFailed() | FragmentEnded(complete=False):
-                yield from self._resync()
+                return self._resync()
             case FragmentEnded():
-                pass  # the codec goes on: what it still holds comes with the next packets
+                return []  # the codec goes on: what it still holds comes with the next packets
 
-    def flush(self) -> Iterator[Picture]:
+    def flush(self) -> list[Picture]:
         """Give out what the codec still holds, at the end of a stream or when it pauses.
 
         If there was something, decoding resumes at the next keyframe; if not, it just goes on.
         """
-        if self._track is not None and self._track.held > 0:
-            yield from self._resync()
+        return self._resync() if self._track is not None and self._track.held > 0 else []
 
-    def _resync(self) -> Iterator[Picture]:
+    def _resync(self) -> list[Picture]:
         """What comes next does not lean on what was before."""
         self._waiting = True
-        if self._track is not None:
-            yield from self._pictures(self._track.drain())
+        return [] if self._track is None else self._pictures(self._track.drain())
 
-    def _open(self, fragment: Fragment) -> Iterator[Picture]:
+    def _open(self, fragment: Fragment) -> list[Picture]:
         description = first_video_track(fragment.tracks)
+        pictures: list[Picture] = []
         if self._fragment is not None and not self._continues(self._fragment, fragment):
-            yield from self._resync()
+            pictures += self._resync()
         if self._track is None or not self._track.serves(description):
-            yield from self._resync()
+            pictures += self._resync()
             self._track = None
         self._fragment = fragment
-        self._reached_s = _start_s(fragment)
+        self._reached_s = start_s(fragment)
         try:
             self._track = self._track or VideoTrack(description, self._pixels_max)
         except PicturesTooLarge as error:
             self._refuse(error)
         else:
             self._track.number = description.number
+        return pictures
 
     def _continues(self, previous: Fragment, fragment: Fragment) -> bool:
         """Whether the codec may go on from one fragment into the next. If in doubt, no: that
@@ -122,29 +121,29 @@ class VideoDecoder:
         before, now = _sequence(previous.number), _sequence(fragment.number)
         if before is not None and now is not None:
             return now == before + 1
-        return -_GAP_S < _start_s(fragment) - self._reached_s < _GAP_S
+        return -_GAP_S < start_s(fragment) - self._reached_s < _GAP_S
 
-    def _decode(self, packet: Packet) -> Iterator[Picture]:
+    def _decode(self, packet: Packet) -> list[Picture]:
         track, fragment = self._track, self._fragment
         # To FFmpeg an empty packet means the end of the stream.
         if track is None or fragment is None or packet.track != track.number or not packet.payload:
-            return
+            return []
         opens = packet.keyframe or (self._waiting and track.opens_decoding(packet.payload))
         if self._waiting and not opens:
             self.skipped_total += 1
-            return
+            return []
         self._waiting = False
         offset_s = packet.offset_ns / 1e9
-        self._reached_s = max(self._reached_s, _start_s(fragment) + offset_s)
+        self._reached_s = max(self._reached_s, start_s(fragment) + offset_s)
         try:
             frames = track.decode(packet.payload, opens, (fragment, offset_s))
         except PicturesTooLarge as error:
             self._refuse(error)
-            return
+            return []
         except (av.FFmpegError, OverflowError):
             self.undecodable_total += 1
-            return
-        yield from self._pictures(frames)
+            return []
+        return self._pictures(frames)
 
     def _refuse(self, error: PicturesTooLarge) -> None:
         """Raises it the second time in a row."""
@@ -154,7 +153,8 @@ class VideoDecoder:
         self.undecodable_total += 1
         self._track, self._waiting = None, True  # with all that FFmpeg holds
 
-    def _pictures(self, frames: list[av.VideoFrame]) -> Iterator[Picture]:
+    def _pictures(self, frames: list[av.VideoFrame]) -> list[Picture]:
+        pictures = []
         for frame in frames:
             if frame.is_corrupt:
                 self.corrupt_total += 1
@@ -162,11 +162,15 @@ class VideoDecoder:
             self.frames_total += 1
             self._refused_size = False
             fragment, offset_s = cast("_Origin", frame.opaque)
-            timestamp = _start_s(fragment) + offset_s
-            yield Picture(fragment, offset_s, timestamp, frame.width, frame.height, frame)
+            timestamp = start_s(fragment) + offset_s
+            pictures.append(
+                Picture(fragment, offset_s, timestamp, frame.width, frame.height, frame)
+            )
+        return pictures
 
 
-def _start_s(fragment: Fragment) -> float:
+def start_s(fragment: Fragment) -> float:
+    """The media time at which a fragment begins."""
     if fragment.producer_timestamp is not None:
         return fragment.producer_timestamp
     return fragment.timecode_ns / 1e9

@@ -36,10 +36,14 @@ class Sampler:
 
     def wants(self, timestamp: float) -> bool:
         """Whether the frame at this media time, in seconds, is to be analysed."""
-        if self._passed is not None and self._slot(timestamp) == self._slot(self._passed):
+        if not self.is_new(timestamp):
             return False
         self._passed = timestamp
         return True
+
+    def is_new(self, timestamp: float) -> bool:
+        """Whether a frame at this media time would open a slot. Asking changes nothing."""
+        return self._passed is None or self._slot(timestamp) != self._slot(self._passed)
 
     def _slot(self, timestamp: float) -> int:
         return math.floor((timestamp + _TIMECODE_ROUNDING_S) * self._fps)

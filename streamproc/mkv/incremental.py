@@ -30,7 +30,7 @@ class Incremental(ABC, Generic[T]):
         """Take the next bytes, as many or few as there are; return what they complete."""
         if self._closed:
             raise ValueError("feed() after close(): use a new parser for a new stream")
-        self._raise_error()
+        self.check()
         events: list[T] = []
         try:
             self._take(data if isinstance(data, bytes) else bytes(data), events)
@@ -43,7 +43,7 @@ class Incremental(ABC, Generic[T]):
 
     def close(self) -> list[T]:
         """Say that the input is over; return what that completes."""
-        self._raise_error()
+        self.check()
         if self._closed:
             return []
         self._closed = True
@@ -51,7 +51,8 @@ class Incremental(ABC, Generic[T]):
         self._end(events)
         return events
 
-    def _raise_error(self) -> None:
+    def check(self) -> None:
+        """Raise what broke behind the events that feed() returned last, if something did."""
         if self._error is not None:
             raise MkvError(*self._error.args)
 

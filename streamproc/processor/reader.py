@@ -1,13 +1,13 @@
 """From media events to the frames worth analysing.
 
-Decodes on a thread, samples by media time; decides when to analyse fewer frames and when to
-jump to live. Knows nothing of faces or records.
+Decodes on a thread, a few packets at a time, and samples by media time; decides when to analyse
+fewer frames and when to jump to live. Knows nothing of faces or records.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeAlias
 
@@ -22,8 +22,10 @@ from streamproc.model.media import (
     FragmentStarted,
     Frame,
     MediaEvent,
+    Packet,
 )
 from streamproc.model.position import StartAt, StartPosition
+from streamproc.processor.batching import Batching
 from streamproc.processor.checkpoint import CheckpointTracker
 from streamproc.processor.inbox import Inbox
 from streamproc.processor.pace import Pace
@@ -82,9 +84,12 @@ class FrameReader:
         # From here on only touched by one decoding step at a time, on whichever thread.
         self._sampler = Sampler(pace.fps, sampled_at)
         self._decoder = VideoDecoder(pixels_max=pixels_max)
-        self._pictures: Iterator[Picture] = iter(())
+        self._undecoded: deque[MediaEvent | None] = deque()  # None empties the decoder
+        self._pictures: deque[Picture] = deque()  # not yet looked at
         self._reached = ("", 0.0)  # fragment number and offset of the newest picture
         self._repeating = False  # the fragment was cut and is delivered once more
+        # Looks at the sampler, and only while no step is under way.
+        self._batching = Batching(self._sampler)
         counters.fps = pace.fps
 
     async def run(self, source: MediaSource, position: StartPosition) -> None:
@@ -100,34 +105,40 @@ class FrameReader:
 
     async def _read(self, source: MediaSource, position: StartPosition) -> bool:
         """Returns True at the end of the source, False when only live is worth going on."""
-        async with Inbox(source, position) as inbox:
-            event: MediaEvent | None = None
+        async with Inbox(source, position, self._has_come) as inbox:
+            is_between = False  # behind a whole fragment, with nothing of the next
             while not self._pace.is_lost:
-                if isinstance(event, FragmentEnded) and event.complete:
+                if is_between:
                     async with abandoned_when(self._clock.sleep(SILENCE_S)) as silence:
-                        event = await self._next(inbox)
+                        events = await self._next(inbox)
                     if silence.expired():
                         self._live_from = 0.0  # whatever the clocks say, we have caught up
-                        await self._decode(None)
-                        event = await self._next(inbox)
+                        await self._empty()
+                        events = await self._next(inbox)
                 else:
-                    event = await self._next(inbox)
-                if event is None:
-                    await self._decode(None)
+                    events = await self._next(inbox)
+                if not events:
+                    await self._empty()
                     return True
-                if not self._came_before(event):
-                    await self._decode(event)
+                is_between = isinstance(events[-1], FragmentEnded) and events[-1].complete
+                await self._decode([event for event in events if not self._came_before(event)])
         return False
 
-    async def _next(self, inbox: Inbox) -> MediaEvent | None:
+    async def _next(self, inbox: Inbox) -> Sequence[MediaEvent]:
         began = self._clock.monotonic()
         self._silence.listening()
         try:
-            event = await inbox.get()
+            events = await inbox.get()
         finally:
             self._pace.waited(self._clock.monotonic() - began)
         self._silence.heard()
-        return event
+        return events
+
+    def _has_come(self, event: MediaEvent) -> bool:
+        """Whether to go on now, while _next() waits for more."""
+        self._silence.heard()
+        self._silence.listening()
+        return self._batching.is_due(event)
 
     def _came_before(self, event: MediaEvent) -> bool:
         """Whether this belongs to a fragment that was delivered whole already. A service may
@@ -139,29 +150,42 @@ class FrameReader:
             self._whole.append(self._opened)
         return self._passing_over and not isinstance(event, FragmentFailed)
 
-    async def _decode(self, event: MediaEvent | None) -> None:
-        """Sample the pictures that this event brings out; None empties the decoder."""
-        match event:
-            case FragmentStarted(fragment):
-                self._tracker.started(fragment.number)
-                self._repeating = fragment.number != "" and fragment.number == self._reached[0]
-            case FragmentFailed():
-                self._counters.fragments_failed_total += 1
-                log.warning("fragment %s not delivered: %s", event.number, event.error_code)
-        frame = await self._on_thread(lambda: self._first_sampled(event))
-        while frame is not None:
-            # Told before its record can leave, or the checkpoint would lag behind what was sent.
-            self._tracker.decoded(frame.fragment.number)
-            self._tracker.sampled(frame.fragment.number, frame.timestamp)
-            self._keep_pace(frame)
-            await self._put(frame)
+    async def _decode(self, events: Sequence[MediaEvent]) -> None:
+        """Follow these events, and sample what they bring out."""
+        for event in events:
+            if not isinstance(event, Packet):
+                await self._sample()  # what is told here is behind all that came before
+            match event:
+                case FragmentStarted(fragment):
+                    self._tracker.started(fragment.number)
+                    self._repeating = fragment.number != "" and fragment.number == self._reached[0]
+                case FragmentFailed():
+                    self._counters.fragments_failed_total += 1
+                    log.warning("fragment %s not delivered: %s", event.number, event.error_code)
+                case FragmentEnded(complete=True):
+                    self._tracker.completed(event.number)
+                    continue  # the codec goes on: this brings nothing out
+            self._undecoded.append(event)
+        await self._sample()
+
+    async def _empty(self) -> None:
+        """Sample what the decoder still holds."""
+        self._undecoded.append(None)
+        await self._sample()
+        self._tracker.drained()
+
+    async def _sample(self) -> None:
+        """Sample what the events that are not decoded yet bring out."""
+        while self._undecoded or self._pictures:
             frame = await self._on_thread(self._next_sampled)
+            if frame is not None:
+                # Told before its record can leave: the checkpoint must not lag behind what was
+                # sent.
+                self._tracker.decoded(frame.fragment.number)
+                self._tracker.sampled(frame.fragment.number, frame.timestamp)
+                self._keep_pace(frame)
+                await self._put(frame)
         self._tracker.decoded(self._reached[0])
-        match event:
-            case None:
-                self._tracker.drained()
-            case FragmentEnded(complete=True):
-                self._tracker.completed(event.number)
         self._counters.frames_decoded_total = self._decoder.frames_total
         self._counters.frames_corrupt_total = self._decoder.corrupt_total
         self._counters.packets_undecodable_total = self._decoder.undecodable_total
@@ -169,19 +193,23 @@ class FrameReader:
     async def _on_thread(self, step: Callable[[], Frame | None]) -> Frame | None:
         return await asyncio.get_running_loop().run_in_executor(self._threads, step)
 
-    def _first_sampled(self, event: MediaEvent | None) -> Frame | None:
-        self._pictures = self._decoder.flush() if event is None else self._decoder.feed(event)
-        return self._next_sampled()
-
     def _next_sampled(self) -> Frame | None:
-        for picture in self._pictures:
-            number, offset_s = picture.fragment.number, picture.offset_s
-            if self._repeating and number == self._reached[0] and offset_s <= self._reached[1]:
-                continue  # sampled or passed over when it came for the first time
-            self._reached = (number, offset_s)
-            if self._sampler.wants(picture.timestamp):
-                return Frame(picture.fragment, offset_s, picture.timestamp, picture.image())
-        return None
+        """The next frame that is sampled, with what comes behind it left for another step."""
+        while True:
+            while self._pictures:
+                picture = self._pictures.popleft()
+                number, offset_s = picture.fragment.number, picture.offset_s
+                if self._repeating and number == self._reached[0] and offset_s <= self._reached[1]:
+                    continue  # sampled or passed over when it came for the first time
+                self._reached = (number, offset_s)
+                if self._sampler.wants(picture.timestamp):
+                    return Frame(picture.fragment, offset_s, picture.timestamp, picture.image())
+            if not self._undecoded:
+                return None
+            event = self._undecoded.popleft()
+            self._pictures.extend(
+                self._decoder.flush() if event is None else self._decoder.feed(event)
+            )
 
     def _keep_pace(self, frame: Frame) -> None:
         self._counters.frames_sampled_total += 1

@@ -64,3 +64,12 @@ def test_no_two_wanted_frames_share_a_slot(milliseconds: list[int], fps: float) 
 def test_a_rate_that_is_none_is_refused(fps: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         Sampler(fps)
+
+
+def test_asking_whether_a_slot_would_open_changes_nothing() -> None:
+    sampler = Sampler(5)
+    assert sampler.is_new(10.0)
+    assert sampler.wants(10.0)
+    assert not sampler.is_new(10.1)
+    assert sampler.is_new(10.2)
+    assert sampler.wants(10.2)

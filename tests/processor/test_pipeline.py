@@ -160,6 +160,26 @@ async def test_records_leave_before_their_fragment_ends(
         assert bench.checkpoints == []
 
 
+async def test_a_frame_waits_for_no_later_packet(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    (fragment,) = camera(1, fps=30)
+    async with running() as bench:
+        await bench.film(fragment[:8])  # the frame at 200 ms is the last of them
+        assert offsets(await bench.records(2)) == [("1", 0), ("1", 200)]
+
+
+@pytest.mark.parametrize("b_frames", [0, 2, 3])
+async def test_packets_that_are_decoded_together_give_the_same_records(
+    running: Callable[..., Any], camera: Camera, b_frames: int
+) -> None:
+    async with running() as bench:
+        await bench.film(*camera(4, fps=30, b_frames=b_frames), [FragmentFailed("5", 3002, "")])
+        records = await bench.records(20)
+        await until(lambda: bench.counters.frames_decoded_total == 120)
+    assert offsets(records) == [(str(n), ms) for n in range(1, 5) for ms in EVERY_200_MS]
+
+
 @pytest.mark.usefixtures("short_silence")
 async def test_a_stream_that_pauses_keeps_no_frame_back(
     running: Callable[..., Any], camera: Camera

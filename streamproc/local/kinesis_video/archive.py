@@ -8,12 +8,13 @@ are still arriving, nor of who reads.
 import asyncio
 import logging
 import shutil
+import sqlite3
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from streamproc.clock import Clock
 from streamproc.db import Database
@@ -108,9 +109,9 @@ class Archive:
             fragment = StoredFragment(number, server_ms, producer_ms, length_ms, header, place)
             try:
                 await self._index.add(fragment)
-            except IntegrityError:  # the stream's own row went while its last fragment came
+            except sqlite3.IntegrityError:  # the stream's own row went while its last fragment came
                 raise StreamGone("The stream has been deleted.") from None
-            except (SQLAlchemyError, StoreUnavailable, StoreDamaged):
+            except (sqlite3.Error, StoreUnavailable, StoreDamaged):
                 await asyncio.to_thread(self._files.abandon, place)
                 raise
             self._kept += place.size

@@ -6,6 +6,7 @@ and do not exist for anybody, even while their rows wait to be swept.
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,9 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from streamproc.db import Database
+from streamproc.db import Database, compiled
 from streamproc.local.kinesis_video.tables import FRAGMENTS, HEADERS
 
+_ADD_HEADER: Final = compiled(sqlite.insert(HEADERS).on_conflict_do_nothing())
+_ADD_FRAGMENT: Final = compiled(insert(FRAGMENTS))
 _PAGE: Final = 256  # rows looked at together when the oldest must go
 
 
@@ -72,7 +75,7 @@ class FragmentIndex:
         self._mine = FRAGMENTS.c.stream_id == stream_id
 
     async def add(self, fragment: StoredFragment) -> None:
-        """On disk when this returns."""
+        """On disk when this returns. Raises sqlite3.IntegrityError if the stream is no more."""
         digest = hashlib.sha256(fragment.header).digest()
         header = {"stream_id": self._stream_id, "digest": digest, "data": fragment.header}
         place = fragment.place
@@ -87,10 +90,13 @@ class FragmentIndex:
             "offset": place.offset,
             "size": place.size,
         }
-        async with self._database.write() as connection:
+
+        def add(connection: sqlite3.Connection) -> None:
             # Again with every fragment: a header that the sweep took away comes back.
-            await connection.execute(sqlite.insert(HEADERS).values(header).on_conflict_do_nothing())
-            await connection.execute(insert(FRAGMENTS), row)
+            connection.execute(_ADD_HEADER, header)
+            connection.execute(_ADD_FRAGMENT, row)
+
+        await self._database.transact(add)
 
     async def after(self, number: str, cutoff_ms: int) -> StoredFragment | None:
         """The first fragment behind a number ("" for the oldest of all)."""

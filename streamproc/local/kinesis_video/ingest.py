@@ -7,6 +7,7 @@ is persisted and told so while the next one arrives. Knows nothing of HTTP.
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -141,7 +142,7 @@ class ProducerSession:
             for piece in self._splitter.feed(data):
                 await self._take(piece)
             self._stream.pulse.beat()
-            self._splitter.feed(b"")  # what broke behind good pieces is raised only now
+            self._splitter.check()  # what broke behind good pieces is raised only now
             self._listening_since = self._clock.monotonic()
         self._listening_since = None
         for piece in self._splitter.close():
@@ -212,7 +213,7 @@ class ProducerSession:
             return
         except StreamGone as error:
             self._refused = Refused(Refusal.STREAM_NOT_ACTIVE, str(error))
-        except (OSError, SQLAlchemyError, StoreUnavailable, StoreDamaged) as error:
+        except (OSError, sqlite3.Error, StoreUnavailable, StoreDamaged) as error:
             self._refused = Refused(
                 Refusal.ARCHIVAL_ERROR,
                 f"Fragment {fragment.number} could not be stored ({error}); is the disk full?",

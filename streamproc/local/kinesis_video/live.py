@@ -20,9 +20,16 @@ class LiveFragment:
     """From the first byte until it is on disk. Timestamps are milliseconds since the epoch."""
 
     def __init__(
-        self, number: str, header: bytes, timecode: int, server_ms: int, producer_ms: int
+        self,
+        number: str,
+        header: bytes,
+        timecode: int,
+        server_ms: int,
+        producer_ms: int,
+        previous: str,
     ) -> None:
         self.number = number
+        self.previous = previous  # the last number before: no fragment is between them
         self.header = header
         self.timecode = timecode  # as the producer counts
         self.server_ms = server_ms

@@ -63,8 +63,8 @@ class VideoStream:
             if self.is_over:
                 raise StreamGone(f"Stream {self.info.name} takes no more media.")
             server_ms = int(self._clock.now() * 1000)
-            number = self._numbers.next(server_ms)
-            fragment = LiveFragment(number, header, timecode, server_ms, producer_ms)
+            previous, number = self._numbers.last, self._numbers.next(server_ms)
+            fragment = LiveFragment(number, header, timecode, server_ms, producer_ms, previous)
             self._live[number] = fragment
         return fragment
 
@@ -112,13 +112,19 @@ class VideoStream:
 
     async def after(self, number: str) -> LiveFragment | StoredFragment | None:
         """The first fragment behind a number, or None if it has not begun yet."""
+        # Who follows at the end of the stream, as most do, needs nothing from the archive.
+        if number >= self._numbers.last:
+            return None
+        for live in self._live.values():
+            if live.previous == number:
+                return live
         behind = (live for live in self._live.values() if live.number > number)
         # First the live ones: what moves to disk while we look there is then seen twice, not
         # missed.
-        live = min(behind, key=lambda fragment: fragment.number, default=None)
+        first = min(behind, key=lambda fragment: fragment.number, default=None)
         stored = await self.archive.after(number)
-        if stored is None or (live is not None and live.number < stored.number):
-            return live
+        if stored is None or (first is not None and first.number < stored.number):
+            return first
         return stored
 
     def receiving(self) -> LiveFragment | None:

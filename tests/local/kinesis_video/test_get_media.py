@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from streamproc.clock import FakeClock
 from streamproc.gateway.errors import ConnectionLimitExceeded
+from streamproc.local.kinesis_video.archive import Archive
 from streamproc.local.kinesis_video.connections import Connections
 from streamproc.local.kinesis_video.follow import document
 from streamproc.model.media import FragmentEnded, FragmentStarted, Packet
@@ -136,6 +137,24 @@ async def test_the_live_tail_delivers_before_the_fragment_ends(video: VideoServi
         ended = await follower.ended()
     assert ended.complete
     assert ended.continuation_token == started.fragment.number
+
+
+async def test_the_live_tail_asks_nothing_of_the_archive(
+    video: VideoService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many cameras that would be a query per camera and second."""
+
+    async def refuse(*_: object) -> None:
+        raise AssertionError("a query")
+
+    await video.create()
+    monkeypatch.setattr(Archive, "after", refuse)
+    async with video.follow() as follower, video.produce() as producer:
+        numbers = []
+        for second in range(4):
+            producer.send(*([] if second else [HEADER]), cluster(second * 1000))
+            numbers.append((await follower.started()).fragment.number)
+        assert numbers == sorted(set(numbers))
 
 
 async def test_now_is_the_fragment_that_is_being_received_from_its_beginning(
