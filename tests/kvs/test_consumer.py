@@ -228,7 +228,10 @@ class TestDamage:
         assert reader.reports[-1] == ""
 
     async def test_that_passes_late_costs_nothing(self) -> None:
-        script = [Session(damage_at=self.AT), *2 * [Session(damage_at=self.AT - SIZE)]]
+        script: list[Session | Refusal] = [
+            Session(damage_at=self.AT),
+            *2 * [Session(damage_at=self.AT - SIZE)],
+        ]
         async with online(KinesisVideo(DOCUMENTS, script)) as service, reading(service) as reader:
             events = await reader.all_complete()
         assert whole_fragments(events) == payloads_of(DOCUMENTS)
