@@ -13,7 +13,7 @@ EACH     ?= 30
 INPUTS   ?= 1000000
 REQUESTS ?= 20000
 
-.PHONY: help demo test check format chaos soak fuzz attacks clean
+.PHONY: help demo test check format chaos soak fuzz attacks bench clean
 
 help:
 	@echo "make demo    watch it recognise faces: no account, no GPU, half a minute"
@@ -24,6 +24,7 @@ help:
 	@echo "make soak    eight processors for MINUTES=10, and what they leave behind"
 	@echo "make fuzz    a million damaged inputs, and 20,000 requests (ten minutes)"
 	@echo "make attacks what each attack on a guarded daemon gets, as a table"
+	@echo "make bench   measure everything against the plain loop (an hour, on a quiet machine)"
 	@echo "make clean   remove what the others made"
 
 demo: $(VENV)/.demo
@@ -74,6 +75,15 @@ fuzz: $(VENV)/.test
 
 attacks: $(VENV)/.test
 	@$(BIN)/python -m tests.end_to_end.attacks
+
+bench: $(VENV)/.test
+	@$(BIN)/python -m benchmarks.pipeline --jobs
+	@$(BIN)/python -m benchmarks.scale --views street,one,eight,none
+	@$(BIN)/python -m benchmarks.start
+	@$(BIN)/python -m benchmarks.search
+	@$(BIN)/python -m benchmarks.recognition
+	@$(BIN)/python -m benchmarks.targets --write
+	@$(BIN)/python -m benchmarks.curves
 
 clean:
 	rm -rf $(VENV) $(AWSCLI) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
