@@ -45,7 +45,9 @@ def pause_collector() -> None:
 
 
 def resume_collector() -> None:
-    """Once everything is there. What there is now is left out of every later search, which
-    would stop all threads for a tenth of a second each time and find nothing."""
+    """Once everything is there. One search for what is garbage already; what is left is here to
+    stay, and is left out of every later search, which would stop all threads for a tenth of a
+    second each time."""
+    gc.collect()
     gc.freeze()
     gc.enable()

@@ -18,11 +18,10 @@ _POLICY: Final = json.dumps(
         "Statement": {
             "Effect": "Allow",
             "Action": [
-                "kinesisvideo:Get*",
-                "kinesisvideo:Describe*",
-                "kinesisvideo:List*",
-                "kinesis:Put*",
-                "kinesis:Describe*",
+                "kinesisvideo:GetDataEndpoint",
+                "kinesisvideo:GetMedia",
+                "kinesis:DescribeStreamSummary",
+                "kinesis:PutRecords",
             ],
             "Resource": "*",
         },

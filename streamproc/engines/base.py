@@ -57,6 +57,11 @@ class FaceEngine(Protocol):
         """
         ...
 
+    @property
+    def looks_at_regions(self) -> bool:
+        """Whether find() costs less where it is given a region."""
+        ...
+
     def crop(self, image: Image, sighting: Sighting) -> Image:
         """The face cut out upright, as embed() takes it; always of one shape."""
         ...

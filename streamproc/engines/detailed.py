@@ -37,6 +37,10 @@ class DetailedEngine:
     ) -> list[Sighting]:
         return self._engine.find(image, region=region, detail=detail)
 
+    @property
+    def looks_at_regions(self) -> bool:
+        return self._engine.looks_at_regions
+
     def crop(self, image: Image, sighting: Sighting) -> Image:
         return self._engine.crop(image, sighting)
 

@@ -83,6 +83,10 @@ class DlibEngine:
         found = self._locator.locate(image, region, detail)
         return sorted(found, key=lambda one: one.area, reverse=True)
 
+    @property
+    def looks_at_regions(self) -> bool:
+        return False
+
     def crop(self, image: Image, sighting: Sighting) -> Image:
         return self._locator.chip(image, sighting)
 

@@ -81,6 +81,10 @@ class FakeEngine:
         found = [one for one in _squares(image) if region is None or touch(one.box, region)]
         return sorted(found, key=lambda one: one.area, reverse=True)
 
+    @property
+    def looks_at_regions(self) -> bool:
+        return True
+
     def crop(self, image: Image, sighting: Sighting) -> Image:
         left, top, right, bottom = (round(edge) for edge in sighting.box)
         side = (_CROP_SIDE, _CROP_SIDE)

@@ -84,13 +84,17 @@ class InsightFaceEngine:
     def find(
         self, image: Image, *, region: Edges | None = None, detail: float = 1.0
     ) -> list[Sighting]:
-        """A region is looked at at the finest size only: a face that fills the picture, which
-        the coarser ones are for, is changed all over when it is changed."""
+        """A region is looked at at the finest size only: who looks at regions has faces that the
+        coarser ones are for from a look at the whole picture, and misses them if they are gone."""
         if region is None:
             found = self._look_over(image, detail)
         else:
             found = self._look_at(image, region, detail)
         return sorted(found, key=lambda one: one.area, reverse=True)
+
+    @property
+    def looks_at_regions(self) -> bool:
+        return self._detector.fixed_size is None
 
     def crop(self, image: Image, sighting: Sighting) -> Image:
         return crop_face(image, sighting.points, self._side)

@@ -97,32 +97,49 @@ def _detector(published: Any, config: EngineConfig, options: onnxruntime.Session
     as_published = Scrfd(published, config.detection_confidence_min)
     if config.providers != [CPU] or _is_large(published):
         return as_published
-    model = onnx.load(published.model_file)
-    if (heads := split_heads(model, as_published.levels)) is None:
-        return as_published
-    session = _session(model, options)
-    faster = Scrfd(published, config.detection_confidence_min, session, heads)
     noise = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
-    pairs = zip(faster.candidates(noise, 0.0), as_published.candidates(noise, 0.0), strict=True)
-    if all(_agree(ours, theirs) for ours, theirs in pairs):
+    expected = as_published.candidates(noise, 0.0)
+    try:
+        model = onnx.load(published.model_file)
+        if (heads := split_heads(model, as_published.levels)) is None:
+            return as_published
+        session = _session(model, options)
+        faster = Scrfd(published, config.detection_confidence_min, session, heads)
+        found = faster.candidates(noise, 0.0)
+    except Exception as error:  # a network made otherwise than those we know
+        _tell_slower(published, error)
+        return as_published
+    if all(_agree(ours, theirs) for ours, theirs in zip(found, expected, strict=True)):
         return faster
-    log.warning("%s runs as published, slower: its faster form differs", published.model_file)
+    _tell_slower(published, "it differs")
     return as_published
 
 
 def _speed_up(recogniser: Any, options: onnxruntime.SessionOptions) -> None:
     if _is_large(recogniser):
         return
-    model = onnx.load(recogniser.model_file)
-    if not spell_out_prelu(model):
-        return
-    faces = np.random.default_rng(1).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    batch = recogniser.input_shape[0]
+    count = batch if isinstance(batch, int) else 2
+    faces = list(np.random.default_rng(1).integers(0, 256, (count, 112, 112, 3), np.uint8))
     published = recogniser.session
-    before = recogniser.get_feat(list(faces))
-    recogniser.session = _session(model, options)
-    if not _agree(recogniser.get_feat(list(faces)), before):
-        log.warning("%s runs as published, slower: its faster form differs", recogniser.model_file)
+    expected = recogniser.get_feat(faces)
+    try:
+        model = onnx.load(recogniser.model_file)
+        if not spell_out_prelu(model):
+            return
+        recogniser.session = _session(model, options)
+        found = recogniser.get_feat(faces)
+    except Exception as error:  # as above
+        _tell_slower(recogniser, error)
         recogniser.session = published
+        return
+    if not _agree(found, expected):
+        _tell_slower(recogniser, "it differs")
+        recogniser.session = published
+
+
+def _tell_slower(model: Any, why: object) -> None:
+    log.warning("%s runs as published, slower; its faster form: %s", model.model_file, why)
 
 
 def _is_large(model: Any) -> bool:

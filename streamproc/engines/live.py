@@ -67,7 +67,8 @@ class _Known:
 
 
 class LiveView:
-    """One camera's. Called by one thread at a time; a call that raises changes nothing."""
+    """One camera's. Called by one thread at a time; a call that raises forgets all before it, so
+    that the next one leans on nothing that may have made it raise."""
 
     def __init__(self) -> None:
         self._known: _Known | None = None
@@ -75,15 +76,16 @@ class LiveView:
     def analyse(self, engine: FaceEngine, image: Image, now_s: float) -> list[Face]:
         """The faces of this picture, largest first. An embedding is the face's own, or the mean
         of its track's views. now_s: media time in seconds; a gap or a step back begins anew."""
-        known, scene = self._known, scene_of(image)
+        known, self._known, scene = self._known, None, scene_of(image)
         if known is None or not 0 <= now_s - known.seen_s <= _GAP_S:
             known = _Known(scene, (), (), now_s, looked_over_s=-inf)
         changed = known.scene.changed(scene)
         regions = _regions(engine, image, known, changed, now_s)
-        if regions is None:
-            sightings, scene_seen, looked_over_s = engine.find(image), scene, now_s
-        else:
-            sightings = _looked_again(engine, image, known.spotted, regions)
+        scene_seen, looked_over_s = scene, now_s
+        sightings = None if regions is None else _looked_again(engine, image, known, regions)
+        if sightings is None:
+            sightings = engine.find(image)
+        elif regions is not None:
             scene_seen = known.scene.with_looked(scene, regions)
             looked_over_s = known.looked_over_s
 
@@ -95,7 +97,9 @@ class LiveView:
             for sighting, look, face in zip(sightings, looks, faces, strict=True)
         ]
         is_cut = changed.mean() > _CUT_SHARE
-        lent = [None] * len(seen) if is_cut else lenders(known.tracks, seen, now_s)
+        # Somebody who was out of sight, if only for a picture, is in doubt.
+        present = [track for track in known.tracks if track.seen_s == known.seen_s]
+        lent = [None] * len(seen) if is_cut else lenders(present, seen, now_s)
         doubtful = list(compress(crops, [lender is None for lender in lent]))
         vectors = engine.embed(doubtful) if doubtful else []
         same_person = engine.cosine(_SAME_PERSON)
@@ -134,23 +138,29 @@ def _regions(
             one.look, look_of(engine.crop(image, one.sighting))
         ):
             regions.append(box)
+    if regions and not engine.looks_at_regions:
+        return None
     regions = grown_to_hold(regions, boxes)
     return regions if is_worth_it(regions, image.shape) else None
 
 
 def _looked_again(
-    engine: FaceEngine, image: Image, spotted: Sequence[_Spotted], regions: Sequence[Edges]
-) -> list[Sighting]:
-    """The faces of the picture, largest first: found in the regions, known elsewhere."""
+    engine: FaceEngine, image: Image, known: _Known, regions: Sequence[Edges]
+) -> list[Sighting] | None:
+    """The faces of the picture, largest first: found in the regions, known elsewhere. None if
+    one is missing: whoever left, or is only seen where the whole picture is looked at."""
     found: list[Sighting] = []
     for region in regions:
         found += _new(engine.find(image, region=region), found)
     standing = (
         one.sighting
-        for one in spotted
+        for one in known.spotted
         if not any(touch(one.sighting.box, region) for region in regions)
     )
-    return sorted([*found, *_new(standing, found)], key=lambda one: one.area, reverse=True)
+    found += _new(standing, found)
+    if len(found) < len(known.spotted):
+        return None
+    return sorted(found, key=lambda one: one.area, reverse=True)
 
 
 def _new(sightings: Iterable[Sighting], found: Sequence[Sighting]) -> list[Sighting]:

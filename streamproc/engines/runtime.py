@@ -56,10 +56,10 @@ def require_in_use(
     for session in sessions:
         taken = session.get_providers()
         if taken[: len(wanted)] != list(wanted):
-            missing = next(name for name in wanted if name not in taken)
+            missing = next((name for name in wanted if name not in taken), wanted[0])
             raise EngineError(
-                f"ONNX Runtime could not start {missing} and took {', '.join(taken)} instead; "
-                f"{_remedy(missing)}"
+                f"ONNX Runtime could not start {missing} as engine.providers asks for "
+                f"({', '.join(wanted)}) and took {', '.join(taken)} instead; {_remedy(missing)}"
             )
 
 

@@ -59,7 +59,7 @@ class Inbox:
         count = self._due or self._told
         events = self._events[:count]
         del self._events[:count]
-        self._told = self._due = 0
+        self._told, self._due = self._told - count, 0
         self._room.set()
         if not events:
             await self._receiver

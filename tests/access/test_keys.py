@@ -305,8 +305,8 @@ async def test_last_use_is_written_now_and_then_and_at_the_end(
     [
         ("kinesisvideo:GetDataEndpoint", True),
         ("kinesisvideo:GetMedia", True),
-        ("kinesisvideo:DescribeStream", True),
-        ("kinesisvideo:ListFragments", True),
+        ("kinesisvideo:DescribeStream", False),
+        ("kinesisvideo:ListFragments", False),
         ("kinesis:PutRecords", True),
         ("kinesis:DescribeStreamSummary", True),
         ("kinesisvideo:PutMedia", False),
