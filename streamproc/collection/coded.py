@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streamproc.collection.codes import Codes
 from streamproc.collection.gate import Gate
 from streamproc.collection.index import Nearest, best_first
-from streamproc.collection.index_files import CHANGING, IndexFiles
+from streamproc.collection.index_files import CHANGING, IndexDamaged, IndexFiles
 from streamproc.model.face import Embedding
 
 CANDIDATES: Final = 256
@@ -120,16 +120,23 @@ class CodedIndex:
     ) -> list[Nearest]:
         """Raises IndexDamaged, OSError."""
         with self._gate.reading():
+            self._require_whole()
             return [self._search(embedding, cosine_min, limit) for embedding in embeddings]
 
     def everything(self) -> tuple[list[int], NDArray[np.float32]]:
         """Raises IndexDamaged, OSError."""
         with self._gate.reading():
+            self._require_whole()
             count = len(self)
             return self._keys[:count].tolist(), self._files.rows(np.arange(count))
 
     def close(self) -> None:
         self._files.close()
+
+    def _require_whole(self) -> None:
+        """A change that failed half-way may have left a vector under another face's key."""
+        if self.generation == CHANGING:
+            raise IndexDamaged("a change of it failed")
 
     def _search(self, embedding: Embedding, cosine_min: float, limit: int) -> Nearest:
         count = min(CANDIDATES, len(self))
@@ -160,9 +167,9 @@ class CodedIndex:
         places = np.flatnonzero(np.isin(self._keys[:end], np.asarray(keys, np.int64)))
         for place in places[::-1].tolist():  # from behind: what moves is none of those to go
             last = len(self) - 1
+            vector = self._files.rows(np.asarray([last]))
             code = self._codes.move_last(place)
             if place != last:
                 self._keys[place] = self._keys[last]
-                vector = self._files.rows(np.asarray([last]))
                 self._files.write(place, self._keys[place : place + 1], code[np.newaxis], vector)
         self._files.erase(len(self), end)

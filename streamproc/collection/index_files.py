@@ -8,16 +8,15 @@ names the collection and its generation, or none while a change is under way; th
 record add up to a constant and include the sum of its vector's words, and each is checked before
 it is used. What does not hold raises IndexDamaged, and whoever meets that removes the files.
 A vector that is deleted is overwritten where it lies; sync() brings that to the disk. Vectors stay
-in the system's cache, not in memory of ours; they are never written through a mapping, so that a
-full disk is an OSError. Knows nothing of FAISS, SQL or similarity; not safe beside a change.
+in the system's cache, not in memory of ours, and are never mapped, so that a full or failing disk
+is an OSError. Knows nothing of FAISS, SQL or similarity; not safe beside a change.
 """
 
 import ctypes
-import mmap
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,15 +28,7 @@ _HEADER: Final = struct.Struct("<8sII16sIqQ")  # magic, dimension, code, identit
 _PAGE: Final = 4096
 _TOTAL: Final = 0x9E3779B9  # any constant but 0, to which a page of zeros adds up
 _PLACES_MORE: Final = 4096  # the least that a file of vectors grows by; sparse until written
-_MAPPED_BYTES_MAX: Final = 512 * 1024**2
-"""Vectors up to this size are read through a mapping. That is quickest, but what was touched counts
-as the process's memory, and the kernel maps up to a MiB around each row."""
-
-# With the interpreter's lock held: os.pread gives it up, and would wait for it after each of some
-# hundred rows, where all of them together take half a millisecond from the system's cache.
-_pread = ctypes.PyDLL(None, use_errno=True).pread
-_pread.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64)
-_pread.restype = ctypes.c_ssize_t
+_RWF_NOWAIT: Final = 8  # of <linux/fs.h>: what is not in the system's cache is not waited for
 
 CHANGING: Final = -1
 """The generation of files in which a change is under way, or was when all ended."""
@@ -68,7 +59,6 @@ class IndexFiles:
         self._records_at = _PAGE + -(-self._centroids_bytes // _PAGE) * _PAGE
         self._centroids_crc = 0
         self._places = 0  # that there is room for
-        self._mapped: NDArray[np.float32] | None = None  # of shape (places, dimension)
         self._sums: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     @property
@@ -149,13 +139,9 @@ class IndexFiles:
 
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these places. Raises IndexDamaged, OSError."""
-        if self._mapped is not None:
-            rows = np.take(self._mapped, places, axis=0)
-        else:
-            rows = np.empty((len(places), self._dimension), np.float32)
-            start, size = rows.ctypes.data, self._at(1)
-            for number, place in enumerate(places.tolist()):
-                _read_into(self._vectors, start + number * size, size, self._at(place))
+        rows = np.empty((len(places), self._dimension), np.float32)
+        for row, place in zip(rows, places.tolist(), strict=True):
+            _read_into(self._vectors, row, self._at(place))
         if (_sums(rows) != self._sums[places]).any():
             raise IndexDamaged("a vector is not what was written")
         return rows
@@ -166,7 +152,6 @@ class IndexFiles:
         os.fsync(self._codes)
 
     def close(self) -> None:
-        """Searches that have begun go on: the mapping ends with the last of them."""
         for handle in (self._codes, self._vectors):
             if handle >= 0:
                 os.close(handle)
@@ -204,18 +189,13 @@ class IndexFiles:
         return generation, count
 
     def _make_room(self, count: int) -> None:
-        """Grow the file, its mapping and the sums for at least this many places."""
+        """Grow the file and the sums for at least this many places."""
         places = self._places
         if places and count <= places:
             return
         places = max(count, places + max(places // 4, _PLACES_MORE))
         if os.fstat(self._vectors).st_size < self._at(places):
             os.ftruncate(self._vectors, self._at(places))
-        self._mapped = None
-        if self._at(places) <= _MAPPED_BYTES_MAX:
-            mapping = mmap.mmap(self._vectors, self._at(places), access=mmap.ACCESS_READ)
-            rows = np.frombuffer(mapping, "<f4").reshape(places, self._dimension)
-            self._mapped = rows.astype(np.float32, copy=False)
         self._places = places
         sums = np.zeros(places, np.uint32)
         sums[: len(self._sums)] = self._sums
@@ -240,12 +220,33 @@ def _read(handle: int, size: int, at: int) -> bytes:
     return b"".join(parts)
 
 
-def _read_into(handle: int, address: int, size: int, at: int) -> None:
-    got = _pread(handle, address, size, at)
-    if got < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    if got < size:
+class _IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+def _cached_reader() -> Callable[..., int] | None:
+    """preadv2(2), called with the interpreter's lock held: os.pread gives it up, and would wait for
+    it after each of some hundred rows, where all of them together take half a millisecond."""
+    try:
+        reader = ctypes.PyDLL(None).preadv2
+    except (AttributeError, OSError):  # not Linux, or an older C library
+        return None
+    reader.argtypes = (
+        ctypes.c_int, ctypes.POINTER(_IoVec), ctypes.c_int, ctypes.c_int64, ctypes.c_int,
+    )  # fmt: skip
+    reader.restype = ctypes.c_ssize_t
+    return reader
+
+
+_read_cached: Final = _cached_reader()
+
+
+def _read_into(handle: int, row: NDArray[np.float32], at: int) -> None:
+    """From the system's cache, or else from the disk with the interpreter's lock given up."""
+    vector = _IoVec(row.ctypes.data, row.nbytes)
+    if _read_cached and _read_cached(handle, vector, 1, at, _RWF_NOWAIT) == row.nbytes:
+        return
+    if os.preadv(handle, [row.data], at) < row.nbytes:
         raise IndexDamaged("the file of vectors is cut short")
 
 

@@ -79,7 +79,7 @@ class Indexes:
             task.cancel()
         if self._changing:
             await asyncio.wait(self._changing.values())
-        for key, index in self._indexes.items():
+        for key, index in list(self._indexes.items()):
             async with self._locks.get(key) or asyncio.Lock():
                 index.close()
         self._indexes.clear()
@@ -181,8 +181,8 @@ class Indexes:
             # Closed here and now: a caller that leaves half-way keeps no connection.
             async with aclosing(self._store.vectors.of(collection)) as parts:
                 async for generation, keys, vectors in parts:
-                    await asyncio.to_thread(index.load, keys, vectors, generation)
-            await asyncio.to_thread(index.complete)
+                    await carried_through(index.load, keys, vectors, generation)
+            await carried_through(index.complete)
         except OSError as error:
             await self.discard(collection)
             raise _unavailable(error) from error

@@ -81,7 +81,8 @@ class Database:
         in the order they came.
 
         Whoever is cancelled before its turn is left out; after that it is carried through.
-        committed is called on the loop with what is on disk, whether or not its caller is there.
+        committed is called on the loop with what is on disk, whether or not its caller is there;
+        it must not raise.
         """
         return await self._group.join(work, committed)
 
@@ -133,7 +134,10 @@ class Database:
     async def _turn(self) -> AsyncIterator[None]:
         async with self._writing:
             yield
-            await self._bound_wal()
+            try:
+                await self._bound_wal()
+            except Exception:  # what was done is on disk, and nobody shall hear otherwise
+                log.warning("the log of %s could not be cut", self._path, exc_info=True)
 
     async def _forget(self) -> None:
         told = ""

@@ -26,11 +26,13 @@ def codes_of(count: int) -> NDArray[np.uint8]:
     return np.arange(5 * count, dtype=np.uint8).reshape(count, 5)
 
 
-@pytest.fixture(autouse=True, params=["mapped", "read"])
+@pytest.fixture(autouse=True, params=["cached", "not cached", "no preadv2"])
 def way_of_reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of every size are read alike."""
-    if request.param == "read":
-        monkeypatch.setattr(index_files, "_MAPPED_BYTES_MAX", 0)
+    """What the system's cache does not hold is read alike."""
+    if request.param == "not cached":
+        monkeypatch.setattr(index_files, "_read_cached", lambda *_: -1)
+    elif request.param == "no preadv2":
+        monkeypatch.setattr(index_files, "_read_cached", None)
 
 
 @pytest.fixture

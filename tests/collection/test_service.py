@@ -330,8 +330,8 @@ async def test_a_search_given_up_while_its_index_is_built_keeps_no_connection(
     await asyncio.to_thread(begun.wait)
     assert reading == 1
     searching.cancel()
+    go.set()  # what is on a thread ends first: nobody may delete under it what it writes
     [given_up] = await asyncio.gather(searching, return_exceptions=True)
-    go.set()
     assert isinstance(given_up, asyncio.CancelledError)
     assert reading == 0
 
