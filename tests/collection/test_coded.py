@@ -142,6 +142,26 @@ def test_a_crash_in_mid_change_leaves_nothing_that_is_believed(
             CodedIndex.opened(stem, IDENTITY, CROWD_DIMENSION)
 
 
+def test_an_index_whose_change_failed_names_nobody(
+    stem: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even to a search that had it in hand before: a vector may be under another's key."""
+    index = coded(stem, 50)
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(index_files, "_write", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            index.step(6, remove=[1])
+    with pytest.raises(IndexDamaged, match="a change of it failed"):
+        index.search_all([people(50)[0]], 0.5, 1)
+    with pytest.raises(IndexDamaged, match="a change of it failed"):
+        index.everything()
+    index.close()
+
+
 def test_no_byte_of_a_removed_vector_is_left(stem: Path) -> None:
     index = coded(stem, 100)
     index.step(6, remove=[1, 50, 99, 100])

@@ -282,6 +282,31 @@ async def test_several_faces_are_searched_at_once(open_large: OpenLarge) -> None
     assert await service.search_all(REGION, "team", [], threshold=60) == []
 
 
+async def test_an_index_given_up_while_it_is_made_writes_nothing_after_a_deletion(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+    load = CodedIndex.load
+
+    def slow(self: CodedIndex, *args: Any) -> None:
+        begun.set()
+        go.wait()
+        load(self, *args)
+
+    service = await open_large()
+    await service.create(REGION, "team")
+    await service.add_faces(REGION, "team", "all", None, faces_of(people(50)))
+    monkeypatch.setattr(CodedIndex, "load", slow)
+    searching = asyncio.create_task(service.search(REGION, "team", people(1)[0], threshold=50))
+    await asyncio.to_thread(begun.wait)
+    searching.cancel()
+    deleting = asyncio.create_task(service.delete(REGION, "team"))
+    go.set()
+    await asyncio.gather(searching, return_exceptions=True)
+    await deleting
+    assert index_files(tmp_path) == []
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_callers_that_give_up_leave_a_large_index_in_step(
     open_large: OpenLarge, late: bool

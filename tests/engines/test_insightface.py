@@ -10,6 +10,7 @@ import onnx
 import pytest
 from insightface.app import FaceAnalysis
 
+from streamproc.engines import insightface_models
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
 from streamproc.errors import EngineError
@@ -46,6 +47,32 @@ def test_a_folder_is_a_pack_and_says_what_it_is(toy_pack: Path) -> None:
     assert info.calibration == "guessed"
     assert "non-commercial" in info.licence
     assert set(info.model_version) <= set("0123456789.")
+
+
+@pytest.mark.parametrize("step", ["split_heads", "spell_out_prelu"])
+def test_a_pack_whose_networks_are_made_otherwise_runs_as_published(
+    toy_pack: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("unknown layout")
+
+    picture = with_white_patches((64, 64), (320, 160))
+    expected = load(toy_pack).analyse([picture])[0]
+    monkeypatch.setattr(insightface_models, step, fails)
+    found = load(toy_pack).analyse([picture])[0]
+    assert "runs as published, slower; its faster form: unknown layout" in caplog.text
+    assert [face.box for face in found] == [face.box for face in expected]
+    assert cosine(found[0], expected[0]) > 0.999
+
+
+def test_a_recogniser_of_one_face_at_a_time_is_a_pack_too(toy_pack: Path) -> None:
+    path = toy_pack / "recogniser.onnx"
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, path)
+    found = load(toy_pack).analyse([with_white_patches((64, 64), (320, 160))])[0]
+    assert len(found) == 2
+    assert all(face.embedding is not None for face in found)
 
 
 def test_the_model_version_is_that_of_the_recognition_weights(toy_pack: Path) -> None:

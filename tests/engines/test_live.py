@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamproc.engines.base import FaceEngine
+from streamproc.engines.base import FaceEngine, Sighting
 from streamproc.engines.fake import PERSONS, FakeEngine
 from streamproc.engines.live import LiveView
-from streamproc.model.face import Embedding, Face
+from streamproc.model.face import Edges, Embedding, Face
 from streamproc.model.media import Image
 from tests.engines.painted import CountingEngine, empty_room, picture_of, portray
 
@@ -170,6 +170,55 @@ def test_a_picture_whose_analysis_failed_can_be_tried_again() -> None:
             camera.show(picture_of((6, 200, 100)), 0.0)
     engine.is_broken = False
     assert who(camera.show(picture_of((6, 200, 100)), 0.0)) == [6]
+
+
+def test_a_face_that_only_a_whole_look_finds_is_in_every_record_while_it_moves() -> None:
+    class Shortsighted(CountingEngine):
+        def find(
+            self, image: Image, *, region: Edges | None = None, detail: float = 1.0
+        ) -> list[Sighting]:
+            found = super().find(image, region=region, detail=detail)
+            return found if region is None else [one for one in found if one.area < 80 * 80]
+
+    camera = Camera(Shortsighted())
+    for step in range(15):
+        image = picture_of((3, 60 + 6 * step, 40))
+        portray(image, 8, 420 + 4 * step, 200, 90)
+        assert who(camera.show(image)) == [3, 8]
+
+
+def test_whoever_was_out_of_sight_is_embedded_again() -> None:
+    camera = Camera()
+    for image in (picture_of((5, 200, 100)), empty_room(), picture_of((5, 200, 100))):
+        camera.show(image)
+    assert camera.counts.embedded == 2
+
+
+def test_a_region_that_cannot_be_looked_at_does_not_stop_a_camera() -> None:
+    class Narrow(CountingEngine):
+        def find(
+            self, image: Image, *, region: Edges | None = None, detail: float = 1.0
+        ) -> list[Sighting]:
+            if region is not None:
+                raise RuntimeError("no kernel for this shape")
+            return super().find(image, region=region, detail=detail)
+
+    camera = Camera(Narrow())
+    camera.show(picture_of((5, 200, 100)))
+    with pytest.raises(RuntimeError):
+        camera.show(picture_of((5, 206, 100)))
+    assert who(camera.show(picture_of((5, 206, 100)), 0.0)) == [5]
+
+
+def test_an_engine_that_gains_nothing_by_regions_is_asked_once_for_a_picture() -> None:
+    class Whole(CountingEngine):
+        looks_at_regions = False  # type: ignore[assignment]
+
+    engine = Whole()
+    camera = Camera(engine)
+    for step in range(10):
+        camera.show(picture_of((3, 60 + 6 * step, 40), (8, 480 - 6 * step, 250)))
+    assert engine.regions == [None] * 10
 
 
 def test_faces_come_largest_first_wherever_they_were_found() -> None:

@@ -98,6 +98,22 @@ async def test_each_event_is_told_once_and_only_while_somebody_waits() -> None:
         assert told == [*numbered(1, 2), END]
 
 
+async def test_what_is_left_behind_the_last_that_is_due_is_not_told_again() -> None:
+    tap, told = Tap(), list[MediaEvent]()
+
+    def note(event: MediaEvent) -> bool:
+        told.append(event)
+        return is_end(event)
+
+    async with inbox(tap, note) as box:
+        tap.give(*numbered(1), END, *numbered(2))
+        await settled()
+        assert await box.get() == [*numbered(1), END]
+        tap.give(END)
+        assert await box.get() == [*numbered(2), END]
+        assert told == [*numbered(1), END, *numbered(2), END]
+
+
 async def test_a_full_inbox_is_handed_over_and_holds_the_source_back() -> None:
     tap = Tap()
     many = numbered(*range(3 * EVENTS_QUEUED_MAX))
