@@ -212,7 +212,7 @@ def test_a_region_that_cannot_be_looked_at_does_not_stop_a_camera() -> None:
 
 def test_an_engine_that_gains_nothing_by_regions_is_asked_once_for_a_picture() -> None:
     class Whole(CountingEngine):
-        looks_at_regions = False  # type: ignore[assignment]
+        looks_at_regions = False
 
     engine = Whole()
     camera = Camera(engine)
