@@ -1,8 +1,8 @@
 """The faults, as a table: each a short story of what goes wrong, told to running lanes.
 
 inject() returns once the fault is over, with the moment it was (epoch seconds) and how many
-times it struck. Whoever lets records come again says so in lane.repeats. Raises Trouble for
-what a person would have to see to.
+times it struck. Whoever lets records come again says so in lane.repeats or lane.resent. Raises
+Trouble for what a person would have to see to.
 """
 
 import asyncio
@@ -164,7 +164,7 @@ def video(*whats: str) -> Inject:
                 await stream.twist(what)
         except TimeoutError:
             raise Trouble(f"{lane.name}: nobody reads the stream; {await lane.state()}") from None
-        lane.repeats += what == "repeat"
+        lane.resent += what == "repeat"
         return Struck(time.time(), what=what if len(whats) > 1 else "")
 
     return inject

@@ -4,7 +4,8 @@ A frame is known by its key: its fragment's number and its offset there. One tha
 due; one that may (its packet was damaged; its fragment was cut before the service kept it) is
 told with allow(). Delivery is at least once: after a crash records may come again, but only
 those of one fragment, so a repeat is a run of arrivals seen before, and what of a run lies
-outside one fragment, or has no crash to explain it, is stray.
+outside one fragment, or has no crash to explain it, is stray. A fragment that the service itself
+sends again to a processor that was started anew is one more; it may adjoin the crash's own.
 """
 
 from collections import Counter
@@ -87,12 +88,13 @@ class Ledger:
         """What is due and has not arrived."""
         return [key for key, each in self.expected.items() if each.is_due and key not in arrived]
 
-    def judge(self, arrivals: Sequence[Arrival], repeats_max: int) -> Verdict:
-        """repeats_max: how many crashes there were that may have repeated a fragment's records."""
+    def judge(self, arrivals: Sequence[Arrival], repeats_max: int, resent_max: int = 0) -> Verdict:
+        """repeats_max: how many crashes there were that may have repeated a fragment's records.
+        resent_max: how many fragments the service has sent again of its own accord."""
         seen = {arrival.key for arrival in arrivals}
         lost = self.missing(seen)
         late = self._late(arrivals)
-        duplicated, stray = _repeats(arrivals, repeats_max)
+        duplicated, stray = _repeats(arrivals, repeats_max, resent_max)
         wrong = [text for arrival in arrivals if (text := self._fault_of(arrival))]
         wrong += _ambiguous_ids(arrivals)
         due = sum(each.is_due for each in self.expected.values())
@@ -145,8 +147,10 @@ class Ledger:
         return late
 
 
-def _repeats(arrivals: Sequence[Arrival], repeats_max: int) -> tuple[int, list[Key]]:
-    """How many duplicates there are, and those that no crash explains."""
+def _repeats(
+    arrivals: Sequence[Arrival], repeats_max: int, resent_max: int
+) -> tuple[int, list[Key]]:
+    """How many duplicates there are, and those that nothing explains."""
     runs: list[list[Key]] = []
     seen: set[Key] = set()
     before: Key | None = None
@@ -158,10 +162,15 @@ def _repeats(arrivals: Sequence[Arrival], repeats_max: int) -> tuple[int, list[K
             runs[-1].append(key)
         seen.add(key)
         before = key
-    stray = [key for run in runs[repeats_max:] for key in run]
-    for run in runs[:repeats_max]:
-        [(fragment, _)] = Counter(number for number, _ in run).most_common(1)
-        stray += [key for key in run if key[0] != fragment]
+    explained = repeats_max + resent_max
+    stray = [key for run in runs[explained:] for key in run]
+    resent = resent_max - max(0, len(runs) - repeats_max)  # that no run of its own has used
+    for run in runs[:explained]:
+        _, *others = Counter(number for number, _ in run).most_common()
+        more = {number for number, _ in others[: max(0, resent)]}
+        resent -= len(more)
+        unexplained = {number for number, _ in others} - more
+        stray += [key for key in run if key[0] in unexplained]
     return sum(map(len, runs)), stray
 
 

@@ -76,6 +76,7 @@ class Lane:
     consumer: Consumer
     rig: "Rig"
     repeats: int = 0  # fragments whose records may have come again
+    resent: int = 0  # fragments that the service has sent again
 
     async def recovered(self, since: float, timeout_s: float) -> float:
         """Seconds from then, epoch, until the next new record. Raises Trouble."""
@@ -129,7 +130,7 @@ class Lane:
 
     def verdict(self) -> Verdict:
         return self.camera.ledger.judge(
-            self.consumer.arrivals, self.repeats + self.rig.unheard(self.name)
+            self.consumer.arrivals, self.repeats + self.rig.unheard(self.name), self.resent
         )
 
     async def described(self) -> dict[str, Any]:

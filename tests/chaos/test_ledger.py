@@ -82,6 +82,15 @@ def test_what_a_crash_repeats_of_a_second_fragment_is_stray(ledger: Ledger) -> N
     assert not verdict.is_proof
 
 
+def test_what_the_service_sends_again_may_adjoin_what_a_crash_repeats(ledger: Ledger) -> None:
+    again = ALL[:5] + ALL[1:]
+    assert ledger.judge(again, repeats_max=1, resent_max=1).is_proof
+    assert ledger.judge(again, repeats_max=0, resent_max=1).stray == 2
+    assert ledger.judge(ALL[:5] + ALL[3:], repeats_max=0, resent_max=1).is_proof
+    twice = ALL[:5] + ALL[3:5] + ALL[1:]
+    assert ledger.judge(twice, repeats_max=1, resent_max=1).stray == 2
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
