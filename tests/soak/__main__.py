@@ -37,8 +37,9 @@ _FIRST_ROUND_S = 20.0
 _SETTLED_S = 20.0
 _AT_REST = {"STOPPED", "FAILED"}
 _WIDTH = 13
-_LEFT_MAX = {"threads": 2, "files": 6, "tasks": 2}
-"""What may be more than before the first processor was started: pools keep what they opened."""
+_LEFT_MAX = {"threads": 2, "files": 6, "tasks": 2, "connections": 15}
+"""What may be more than before the first processor was started: pools keep what they opened, up to
+five connections for each of the databases."""
 
 SETTINGS = {
     "logging.level": "WARNING",
@@ -216,6 +217,7 @@ def _sample(child: DaemonChild) -> dict[str, float]:
         "threads": float(stats["threads"]),
         "files": float(stats["open_files"]),
         "tasks": float(stats["tasks"]),
+        "connections": float(stats["connections"]),
     }
 
 

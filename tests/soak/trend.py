@@ -14,6 +14,7 @@ ALLOWED: Mapping[str, tuple[float, float]] = {
     "threads": (0.0, 3.0),
     "files": (0.0, 6.0),
     "tasks": (0.0, 8.0),
+    "connections": (0.0, 5.0),  # to databases
 }
 
 
