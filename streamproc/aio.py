@@ -5,7 +5,7 @@ import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -87,6 +87,13 @@ def _do(
         settle, outcome = done.set_exception, error
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
         loop.call_soon_threadsafe(lambda: None if done.done() else settle(outcome))
+
+
+async def let_go(chunks: AsyncIterator[Any]) -> None:
+    """Close an iterator that is not read to its end, if it is one that can be closed."""
+    aclose = getattr(chunks, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 def backoff_seconds(

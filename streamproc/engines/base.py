@@ -1,6 +1,6 @@
 """What the house knows of an engine: pictures in, faces out, at once or step by step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Protocol
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Edges, Embedding, Face
+from streamproc.model.face import Edges, Embedding, Face, overlap
 from streamproc.model.media import Image
+
+_SAME_FACE = 0.4  # intersection over union, as InsightFace's own suppression has it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +105,15 @@ def step_by_step(
     return [
         [engine.describe(image, one, next(vectors), attributes=attributes) for one in sightings]
         for image, sightings in pairs
+    ]
+
+
+def not_among(sightings: Iterable[Sighting], found: Sequence[Sighting]) -> list[Sighting]:
+    """Those that are none of the faces found already."""
+    return [
+        one
+        for one in sightings
+        if all(overlap(one.box, other.box) <= _SAME_FACE for other in found)
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from insightface.app.common import Face as InsightFace
 
 from streamproc.engines.align import crop_face
-from streamproc.engines.base import Sighting, step_by_step, touch
+from streamproc.engines.base import Sighting, not_among, step_by_step, touch
 from streamproc.engines.insightface_models import licence_of, load_models
 from streamproc.engines.packs import file_sha256, find_pack, model_version, remedy
 from streamproc.engines.pose import Point, pose_from_five_points
@@ -23,7 +23,7 @@ from streamproc.engines.scrfd import STRIDE, Window, window_around
 from streamproc.engines.similarity import calibration_of
 from streamproc.errors import EngineError
 from streamproc.model.engine import EngineInfo
-from streamproc.model.face import Edges, Embedding, Face, overlap
+from streamproc.model.face import Edges, Embedding, Face, hull
 from streamproc.model.media import Image
 from streamproc.settings import EngineConfig
 
@@ -35,7 +35,6 @@ _BATCH_CPU, _BATCH_ACCELERATOR = 4, 32
 MobileFaceNet on a CPU 32 take 170 MB and a fifth more time for each face than 4 with 14 MB:
 what they compute no longer stays in its caches."""
 
-_SAME_FACE = 0.4  # intersection over union, as InsightFace's own suppression has it
 
 _MARGIN = 80
 """Pixels of the detector's input that are seen around a region. Of 147 faces in recordings of a
@@ -145,11 +144,7 @@ class InsightFaceEngine:
         for side in [finest, *(side for side in self._sizes[1:] if side < finest)]:
             if (size := self._detector.scaled_size(image, side)) is None:
                 continue
-            kept += [
-                one
-                for one in self._detector.look(image, size)
-                if all(overlap(one.box, other.box) <= _SAME_FACE for other in kept)
-            ]
+            kept += not_among(self._detector.look(image, size), kept)
         return kept
 
     def _look_at(self, image: Image, region: Edges, detail: float) -> list[Sighting]:
@@ -170,7 +165,7 @@ class InsightFaceEngine:
             cut = [box for box in boxes if _is_cut(box, window, size, scale)]
             if not cut:
                 return [one for one in seen if touch(one.box, region)]
-            around = _hull([around, *cut])
+            around = hull([around, *cut])
         return [one for one in self._look_over(image, detail) if touch(one.box, region)]
 
     def _finest(self, detail: float) -> int:
@@ -205,8 +200,3 @@ def _is_cut(box: Edges, window: Window, size: tuple[int, int], scale: float) -> 
         or (right >= window[2] < size[0])
         or (bottom >= window[3] < size[1])
     )
-
-
-def _hull(boxes: Sequence[Edges]) -> Edges:
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)

@@ -5,7 +5,7 @@ Looks where the picture changed (motion.py), embeds the faces that are new or in
 knows nothing of threads, streams or names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from math import inf
@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.engines.base import FaceEngine, Sighting, touch
+from streamproc.engines.base import FaceEngine, Sighting, not_among, touch
 from streamproc.engines.motion import Scene, grown_to_hold, is_worth_it, regions_of, scene_of
 from streamproc.engines.tracks import (
     Look,
@@ -25,7 +25,7 @@ from streamproc.engines.tracks import (
     look_of,
     quality_of,
 )
-from streamproc.model.face import Edges, Face, overlap
+from streamproc.model.face import Edges, Face
 from streamproc.model.media import Image
 
 _SAME_PERSON = 99.0
@@ -40,9 +40,6 @@ _GAP_S = 2.5
 
 _CUT_SHARE = 0.9
 """Where more of the picture changed than this, the scene was cut or the camera swung."""
-
-_SAME_FACE = 0.4
-"""Intersection over union, as the engines' own suppression has it."""
 
 _AROUND_FACE = 0.25  # of its sides
 
@@ -81,11 +78,10 @@ class LiveView:
             known = _Known(scene, (), (), now_s, looked_over_s=-inf)
         changed = known.scene.changed(scene)
         regions = _regions(engine, image, known, changed, now_s)
-        scene_seen, looked_over_s = scene, now_s
         sightings = None if regions is None else _looked_again(engine, image, known, regions)
-        if sightings is None:
-            sightings = engine.find(image)
-        elif regions is not None:
+        if regions is None or sightings is None:
+            sightings, scene_seen, looked_over_s = engine.find(image), scene, now_s
+        else:
             scene_seen = known.scene.with_looked(scene, regions)
             looked_over_s = known.looked_over_s
 
@@ -151,24 +147,16 @@ def _looked_again(
     one is missing: whoever left, or is only seen where the whole picture is looked at."""
     found: list[Sighting] = []
     for region in regions:
-        found += _new(engine.find(image, region=region), found)
+        found += not_among(engine.find(image, region=region), found)
     standing = (
         one.sighting
         for one in known.spotted
         if not any(touch(one.sighting.box, region) for region in regions)
     )
-    found += _new(standing, found)
+    found += not_among(standing, found)
     if len(found) < len(known.spotted):
         return None
     return sorted(found, key=lambda one: one.area, reverse=True)
-
-
-def _new(sightings: Iterable[Sighting], found: Sequence[Sighting]) -> list[Sighting]:
-    return [
-        one
-        for one in sightings
-        if all(overlap(one.box, other.box) <= _SAME_FACE for other in found)
-    ]
 
 
 def _spotted(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.model.face import Edges
+from streamproc.model.face import Edges, hull
 from streamproc.model.media import Image
 
 Cells: TypeAlias = NDArray[np.uint8]
@@ -96,8 +96,8 @@ def joined(regions: Iterable[Edges]) -> list[Edges]:
     """The regions, those that overlap made one."""
     apart: list[Edges] = []
     for region in regions:
-        while touched := [other for other in apart if _touch(region, other)]:
-            region = _around([region, *touched])
+        while touched := [other for other in apart if _meet(region, other)]:
+            region = hull([region, *touched])
             apart = [other for other in apart if other not in touched]
         apart.append(region)
     return apart
@@ -106,7 +106,7 @@ def joined(regions: Iterable[Edges]) -> list[Edges]:
 def grown_to_hold(regions: Iterable[Edges], boxes: Iterable[Edges]) -> list[Edges]:
     """The regions, each made as large as it takes to hold every box it touches."""
     grown, left = joined(regions), list(boxes)
-    while touched := [box for box in left if any(_touch(box, region) for region in grown)]:
+    while touched := [box for box in left if any(_meet(box, region) for region in grown)]:
         grown = joined([*grown, *touched])
         left = [box for box in left if box not in touched]
     return grown
@@ -126,15 +126,11 @@ def is_worth_it(regions: Sequence[Edges], shape: Sequence[int]) -> bool:
     return area <= _WORTH * height * width
 
 
-def _touch(one: Edges, other: Edges) -> bool:
+def _meet(one: Edges, other: Edges) -> bool:
+    """Whether they share an edge, or more."""
     return min(one[2], other[2]) >= max(one[0], other[0]) and min(one[3], other[3]) >= max(
         one[1], other[1]
     )
-
-
-def _around(regions: Sequence[Edges]) -> Edges:
-    lefts, tops, rights, bottoms = zip(*regions, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _up(value: float) -> int:

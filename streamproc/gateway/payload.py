@@ -14,6 +14,8 @@ from typing import Self
 from aiobotocore.response import AioReadTimeoutError
 from botocore.exceptions import ResponseStreamingError
 
+from streamproc.aio import let_go
+
 log = logging.getLogger(__name__)
 
 
@@ -58,9 +60,7 @@ class Payload:
 
     async def aclose(self) -> None:
         """Let the service go, wherever it is."""
-        aclose = getattr(self._chunks, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await let_go(self._chunks)
 
     async def _next(self) -> bytes:
         """The next chunk that is not empty, b"" at the end."""

@@ -33,7 +33,7 @@ _TOLD_AGAIN_S: Final = 60.0
 
 
 class Server:
-    """Serves one application on any number of listening sockets."""
+    """Serves one application where it is told to listen."""
 
     def __init__(self, app: web.Application, config: ServerConfig) -> None:
         self._runner = web.AppRunner(app, shutdown_timeout=1.0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
+from streamproc.aio import let_go
 from streamproc.gateway.errors import (
     BodyCut,
     MalformedRequest,
@@ -150,7 +151,7 @@ class StreamSender:
                 self._watching = None
             _cut(sending)
             await asyncio.wait((sending,))
-            await _close(chunks)  # again: a task cancelled before its first step closed nothing
+            await let_go(chunks)  # again: a task cancelled before its first step closed nothing
             failure = None if sending.cancelled() else sending.exception()
         if sending.cancelled() or failure is not None:
             _log_failure(request, failure)
@@ -187,19 +188,13 @@ async def _send(
             if chunk:
                 await response.write(chunk)
     finally:
-        await _close(chunks)
+        await let_go(chunks)
 
 
 def _cut(sending: asyncio.Task[None]) -> None:
     """Once: a second time would disturb it while it closes what it reads from."""
     if not sending.cancelling():
         sending.cancel()
-
-
-async def _close(chunks: AsyncIterator[bytes]) -> None:
-    aclose = getattr(chunks, "aclose", None)
-    if aclose is not None:
-        await aclose()
 
 
 def _log_failure(request: web.Request, error: BaseException | None) -> None:

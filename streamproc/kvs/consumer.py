@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 64 * 1024
 
-
 STALL_S = 60.0
 """A block that claims more bytes than ever come would hold its stream for as long as some do."""
 
@@ -40,7 +39,6 @@ but an answer that was wrong heals by waiting."""
 _REFUSALS_MAX = 8
 """So often the service may fail at one fragment for reasons of its own, some twenty seconds,
 before it is left behind."""
-
 
 DAMAGED_READS_MAX = 4
 """So often a fragment is read before what is damaged in it counts as stored that way: the network

@@ -1,5 +1,6 @@
 """Faces, where they are in a picture and whom they resemble. Values, and how they overlap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -104,6 +105,12 @@ MATCHES_MAX = 4096
 class Match:
     face: IndexedFace
     similarity: float  # 0 to 100, calibrated per pack
+
+
+def hull(boxes: Sequence[Edges]) -> Edges:
+    """The smallest rectangle that holds all of them; at least one."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def overlap(one: Edges, other: Edges) -> float:

@@ -40,6 +40,20 @@ def open_large(open_service: OpenService) -> OpenLarge:
     return open_
 
 
+def held_up(
+    load: Callable[..., None],
+) -> tuple[threading.Event, threading.Event, Callable[..., None]]:
+    """When it has begun, what lets it go on, and the load that does so."""
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> None:
+        begun.set()
+        go.wait()
+        load(*args)
+
+    return begun, go, slow
+
+
 def faces_of(vectors: NDArray[np.float32]) -> list[Face]:
     return [face_at(vector, left=number * 0.3) for number, vector in enumerate(vectors)]
 
@@ -105,14 +119,7 @@ async def test_a_collection_that_grows_changes_its_index_and_no_search_notices(
 async def test_while_the_index_is_changed_the_old_one_answers(
     open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go = threading.Event(), threading.Event()
-    load = CodedIndex.load
-
-    def slow(self: CodedIndex, *args: Any) -> None:
-        begun.set()
-        go.wait()
-        load(self, *args)
-
+    begun, go, slow = held_up(CodedIndex.load)
     service = await open_large()
     await service.create(REGION, "team")
     await service.search(REGION, "team", people(1)[0], threshold=50)
@@ -285,14 +292,7 @@ async def test_several_faces_are_searched_at_once(open_large: OpenLarge) -> None
 async def test_an_index_given_up_while_it_is_made_writes_nothing_after_a_deletion(
     open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    begun, go = threading.Event(), threading.Event()
-    load = CodedIndex.load
-
-    def slow(self: CodedIndex, *args: Any) -> None:
-        begun.set()
-        go.wait()
-        load(self, *args)
-
+    begun, go, slow = held_up(CodedIndex.load)
     service = await open_large()
     await service.create(REGION, "team")
     await service.add_faces(REGION, "team", "all", None, faces_of(people(50)))
