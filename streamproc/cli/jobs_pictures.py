@@ -14,7 +14,7 @@ import cv2
 
 from streamproc.cli.drawing import GREEN, ORANGE, Boxed, annotate
 from streamproc.cli.job_findings import Mark, clock
-from streamproc.decode.pixels import upright
+from streamproc.decode.pixels import Converter, upright
 from streamproc.decode.playback import Playback
 from streamproc.errors import ConfigError, ObjectUnavailable, StreamprocError, TransientFailure
 from streamproc.model.media import Image
@@ -49,13 +49,14 @@ def write_frames(
     """
     written = 0
     open_ms = set(marks)
+    converter = Converter()
     with Playback(video, name) as playback:
         for shown_s, frame in playback.frames():
             timestamp_ms = math.floor(shown_s * 1000)
             if timestamp_ms not in open_ms:
                 continue
             open_ms.remove(timestamp_ms)
-            picture = upright(frame)
+            picture = upright(frame, converter)
             draw_marks(picture, timestamp_ms, marks[timestamp_ms])
             _write(folder, timestamp_ms, picture)
             progress(written := written + 1)

@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 import av
 
 from streamproc.decode.picture_size import PIXELS_MAX, PicturesTooLarge
-from streamproc.decode.pixels import to_bgr
+from streamproc.decode.pixels import Converter
 from streamproc.decode.track import VideoTrack, first_video_track
 from streamproc.model.media import (
     Fragment,
@@ -41,10 +41,12 @@ class Picture:
     width: int  # pixels
     height: int
     _frame: av.VideoFrame = field(repr=False)
+    _converter: Converter = field(repr=False)
 
     def image(self) -> Image:
-        """Convert to BGR. Costs about 0.3 ms at 960x720: ask only for what will be analysed."""
-        return to_bgr(self._frame)
+        """Convert to BGR, on any thread. Costs about 0.35 ms at 1280x720: ask only for what will
+        be analysed."""
+        return self._converter.to_bgr(self._frame)
 
 
 class VideoDecoder:
@@ -55,14 +57,21 @@ class VideoDecoder:
     Pictures of more than pixels_max pixels, as coded, are refused before they are allocated: the
     rest of the fragment is lost. If no picture comes before the next such refusal, it was no
     damage, and is raised.
+
+    keyframes_only may change between any two events. While it is set, each keyframe is decoded by
+    itself and given out at once; what lies between them is passed over, and need not even be fed.
+    Decoding all goes on at the keyframe after it was unset.
     """
 
     def __init__(self, *, pixels_max: int = PIXELS_MAX) -> None:
         self._pixels_max = pixels_max
+        self._converter = Converter()
+        self.keyframes_only = False
         self.frames_total = 0  # pictures given out
         self.corrupt_total = 0  # pictures dropped because FFmpeg says they are damaged
         self.undecodable_total = 0  # packets that FFmpeg refused
         self.skipped_total = 0  # packets passed over in wait of a keyframe
+        self.passed_over_total = 0  # packets not decoded because of keyframes_only
         self._fragment: Fragment | None = None
         self._reached_s = 0.0  # latest media time fed so far
         self._track: VideoTrack | None = None
@@ -85,12 +94,28 @@ class VideoDecoder:
             case FragmentEnded():
                 return []  # the codec goes on: what it still holds comes with the next packets
 
+    def opens(self, packet: Packet) -> bool:
+        """Whether decoding may begin with this packet, by what is in it and not by its flag.
+        Asked before it is fed, when the start of its fragment has been."""
+        track = self._track
+        return (
+            track is not None
+            and packet.track == track.number
+            and track.opens_decoding(packet.payload)
+        )
+
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether something went in that did not come out yet, or never will. Asked between two
+        events."""
+        return self._track is not None and self._track.held > 0
+
     def flush(self) -> list[Picture]:
         """Give out what the codec still holds, at the end of a stream or when it pauses.
 
         If there was something, decoding resumes at the next keyframe; if not, it just goes on.
         """
-        return self._resync() if self._track is not None and self._track.held > 0 else []
+        return self._resync() if self.holds_pictures else []
 
     def _resync(self) -> list[Picture]:
         """What comes next does not lean on what was before."""
@@ -128,7 +153,11 @@ class VideoDecoder:
         # To FFmpeg an empty packet means the end of the stream.
         if track is None or fragment is None or packet.track != track.number or not packet.payload:
             return []
-        opens = packet.keyframe or (self._waiting and track.opens_decoding(packet.payload))
+        may_open = self._waiting or self.keyframes_only
+        opens = packet.keyframe or (may_open and track.opens_decoding(packet.payload))
+        if self.keyframes_only and not opens:
+            self.passed_over_total += 1
+            return [] if self._waiting else self._resync()
         if self._waiting and not opens:
             self.skipped_total += 1
             return []
@@ -143,7 +172,8 @@ class VideoDecoder:
         except (av.FFmpegError, OverflowError):
             self.undecodable_total += 1
             return []
-        return self._pictures(frames)
+        pictures = self._pictures(frames)
+        return pictures + self._resync() if self.keyframes_only else pictures
 
     def _refuse(self, error: PicturesTooLarge) -> None:
         """Raises it the second time in a row."""
@@ -163,9 +193,8 @@ class VideoDecoder:
             self._refused_size = False
             fragment, offset_s = cast("_Origin", frame.opaque)
             timestamp = start_s(fragment) + offset_s
-            pictures.append(
-                Picture(fragment, offset_s, timestamp, frame.width, frame.height, frame)
-            )
+            size = frame.width, frame.height
+            pictures.append(Picture(fragment, offset_s, timestamp, *size, frame, self._converter))
         return pictures
 
 

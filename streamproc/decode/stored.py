@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 
 from streamproc.decode.picture_size import PIXELS_MAX
-from streamproc.decode.pixels import lies_on_its_side, upright
+from streamproc.decode.pixels import Converter, lies_on_its_side, upright
 from streamproc.decode.playback import Playback
 from streamproc.decode.sampling import Sampler
 from streamproc.model.video import VideoFrame, VideoMetadata
@@ -83,13 +83,14 @@ class StoredVideo:
         return Playback(self._path, self._name, self._pixels_max)
 
     def _sampled(self, sampler: Sampler) -> Generator[VideoFrame]:
+        converter = Converter()
         with self._playback() as playback:
             for shown_s, frame in playback.frames():
                 self._reached_s = shown_s
                 self.corrupt_total = playback.corrupt_total
                 self.undecodable_total = playback.undecodable_total
                 if sampler.wants(float(shown_s)):
-                    yield VideoFrame(math.floor(shown_s * 1000), upright(frame))
+                    yield VideoFrame(math.floor(shown_s * 1000), upright(frame, converter))
         self._reached_s = self._duration_s
 
 

@@ -204,6 +204,73 @@ def _moved_3_s(event: MediaEvent) -> MediaEvent:
     return FragmentStarted(replace(event.fragment, timecode_ns=timecode_ns))
 
 
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+@pytest.mark.parametrize("flagged", [True, False])
+def test_whether_decoding_may_begin_is_seen_in_the_packet_not_in_its_flag(
+    encoder: str, flagged: bool
+) -> None:
+    clip = film(encoder, b_frames=2)
+    decoder = VideoDecoder()
+    for event in fragments(clip):
+        if isinstance(event, Packet):
+            assert decoder.opens(replace(event, keyframe=flagged)) == event.keyframe
+            assert not decoder.opens(replace(event, track=2))
+            assert not decoder.opens(replace(event, payload=b""))
+            assert not VideoDecoder().opens(event)  # knows no track yet
+        decoder.feed(event)
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("fed", ["all", "keyframes"])
+@pytest.mark.parametrize("flagged", [True, False])
+def test_keyframes_alone_are_there_at_once(
+    encoder: str, b_frames: int, fed: str, flagged: bool
+) -> None:
+    clip = film(encoder, b_frames=b_frames)
+    decoder = VideoDecoder()
+    decoder.keyframes_only = True
+    pictures = []
+    for event in fragments(clip):
+        is_keyframe = isinstance(event, Packet) and event.keyframe
+        if isinstance(event, Packet):
+            if fed == "keyframes" and not event.keyframe:
+                continue
+            event = replace(event, keyframe=event.keyframe and flagged)
+        brought_out = decoder.feed(event)
+        assert len(brought_out) == is_keyframe
+        pictures += brought_out
+    assert shown(pictures) == clip.shown[::10]
+    assert decoder.passed_over_total == (36 if fed == "all" else 0)
+    assert decoder.skipped_total == decoder.undecodable_total == decoder.corrupt_total == 0
+    assert decoder.flush() == []
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("packets", range(0, 20, 3))
+def test_decoding_all_goes_on_at_the_next_keyframe(
+    encoder: str, b_frames: int, packets: int
+) -> None:
+    clip = film(encoder, b_frames=b_frames)
+    decoder = VideoDecoder()
+    pictures: list[Picture] = []
+    fed = 0
+    for event in fragments(clip):
+        decoder.keyframes_only = packets <= fed < packets + 5
+        fed += isinstance(event, Packet)
+        pictures += decoder.feed(event)
+    pictures += decoder.flush()
+    times = shown(pictures)
+    assert times == tuple(sorted(times))
+    assert set(times) <= set(clip.shown)
+    assert len(times) == 40 - decoder.passed_over_total - decoder.skipped_total
+    resumed = -(-(packets + 5) // 10) * 10
+    assert times[resumed - 40 :] == clip.shown[resumed:]
+    assert 4 <= decoder.passed_over_total <= 5
+    assert decoder.undecodable_total == decoder.corrupt_total == 0
+
+
 def test_empty_packets_are_passed_over() -> None:
     clip = film()
     events = [

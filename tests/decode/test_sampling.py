@@ -49,6 +49,21 @@ def test_another_rate_holds_from_the_next_slot_on() -> None:
     assert sampler.wants(11.0)
 
 
+def test_a_keyframe_nearly_a_slot_behind_the_last_is_wanted_where_there_are_no_others() -> None:
+    sampler = Sampler(1)
+    sampler.keyframes_only = True
+    keyframes = [10.999, 11.998, 12.997, 13.996]  # an encoder whose clock is fast
+    assert [at for at in keyframes if sampler.wants(at)] == keyframes
+    assert not sampler.wants(13.998)
+
+
+def test_keyframes_that_come_more_often_are_sampled_once_a_slot() -> None:
+    sampler = Sampler(1)
+    sampler.keyframes_only = True
+    wanted = [at * 0.7 for at in range(100) if sampler.wants(at * 0.7)]
+    assert len(wanted) == 70
+
+
 @given(
     st.lists(st.integers(0, 100_000), min_size=1).map(sorted),
     st.floats(0.1, 60),

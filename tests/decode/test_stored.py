@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamproc.decode import stored
-from streamproc.decode.pixels import upright
+from streamproc.decode.pixels import Converter, upright
 from streamproc.model.media import Image
 from streamproc.model.video import VideoFrame, VideoMetadata
 from tests.decode.clips import film, in_annex_b
@@ -48,9 +48,9 @@ def test_frames_are_sampled_by_media_time(tmp_path: Path) -> None:
 def test_only_sampled_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converted: list[av.VideoFrame] = []
 
-    def counted(frame: av.VideoFrame) -> Image:
+    def counted(frame: av.VideoFrame, converter: Converter) -> Image:
         converted.append(frame)
-        return upright(frame)
+        return upright(frame, converter)
 
     monkeypatch.setattr(stored, "upright", counted)
     assert len(watched(movie(tmp_path / "a.mp4", frames=50), fps=2)) == len(converted) == 4
