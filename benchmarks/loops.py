@@ -1,10 +1,13 @@
 """What ours is held against, each over the same clip in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from streamproc import OTHERS_THREADS
 
 
 def plain_loop(clip: Path, pack: Path, fps: float, threads: int, *options: str) -> dict[str, Any]:
@@ -19,9 +22,12 @@ def limit(clip: Path, pack: Path, fps: float) -> dict[str, Any]:
 
 
 def _told(module: str, clip: Path, pack: Path, fps: float, *options: str) -> dict[str, Any]:
+    # Ours sets this when it is imported; everyone else's loop has the libraries as they come.
+    environment = {name: value for name, value in os.environ.items() if name not in OTHERS_THREADS}
     done = subprocess.run(
         [sys.executable, "-W", "ignore::FutureWarning", "-m", module, str(clip), str(pack),
          "--fps", str(fps), *options],
         stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).resolve().parent.parent,
+        env=environment,
     )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))

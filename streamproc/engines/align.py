@@ -46,10 +46,15 @@ def similarity_transform(
     Least squares over points of shape (n, 2). A similarity of the plane is multiplication by
     one complex number, so the solution of Umeyama (1991) is a single quotient.
     """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    from_points = (source - source_mean) @ (1, 1j)
-    to_points = (target - target_mean) @ (1, 1j)
-    spread = np.vdot(from_points, from_points).real
-    factor = np.vdot(from_points, to_points) / spread if spread else 0.0
-    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    before, after = ([complex(x, y) for x, y in points.tolist()] for points in (source, target))
+    before_mean, after_mean = sum(before) / len(before), sum(after) / len(after)
+    spread = sum(abs(point - before_mean) ** 2 for point in before)
+    factor = 0j
+    if spread:
+        pairs = zip(before, after, strict=True)
+        factor = sum((one - before_mean).conjugate() * (other - after_mean) for one, other in pairs)
+        factor /= spread
+    shift = after_mean - factor * before_mean
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    )

@@ -46,16 +46,12 @@ class FaceEngine(Protocol):
         """
         ...
 
-    def find(
-        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-    ) -> list[Sighting]:
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
         """The faces of a picture, largest first, in pixels of the picture.
 
         With a region, in pixels, only faces that touch it: seen at the scale of a whole look, and
         for the cost of a picture hardly larger than the region where the engine can. A region
         that lies within a large face must hold all of it, or the face may be missed.
-        detail, above 0 to 1: the share of the finest size at which to look. Faces that are small
-        in the picture are missed below 1.
         """
         ...
 

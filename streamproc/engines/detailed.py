@@ -32,10 +32,8 @@ class DetailedEngine:
             for image, faces in zip(images, found, strict=True)
         ]
 
-    def find(
-        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-    ) -> list[Sighting]:
-        return self._engine.find(image, region=region, detail=detail)
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
+        return self._engine.find(image, region=region)
 
     @property
     def looks_at_regions(self) -> bool:

@@ -76,11 +76,9 @@ class DlibEngine:
         """The faces of each picture, largest first, each with its embedding if wanted."""
         return step_by_step(self, images, attributes=False, embeddings=embeddings)
 
-    def find(
-        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-    ) -> list[Sighting]:
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
         """A region costs as much as the whole picture: dlib sees only faces that it sees whole."""
-        found = self._locator.locate(image, region, detail)
+        found = self._locator.locate(image, region)
         return sorted(found, key=lambda one: one.area, reverse=True)
 
     @property

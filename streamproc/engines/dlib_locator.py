@@ -53,20 +53,16 @@ class Locator:
         self._margin_min = max(margin_of(confidence_min), 0.0)
         self._local = threading.local()
 
-    def locate(
-        self, image: Image, region: Edges | None = None, detail: float = 1.0
-    ) -> Iterator[Sighting]:
+    def locate(self, image: Image, region: Edges | None = None) -> Iterator[Sighting]:
         """As FaceEngine.find(), in the order in which dlib is sure of them; points are dlib's."""
-        for box, margin in self.boxes(image, self._margin_min, detail):
+        for box, margin in self.boxes(image, self._margin_min):
             if region is None or touch(box, region):
                 yield Sighting(box, confidence_of(margin), self._points(image, box))
 
-    def boxes(
-        self, image: Image, margin_min: float, detail: float = 1.0
-    ) -> Iterator[tuple[Edges, float]]:
+    def boxes(self, image: Image, margin_min: float) -> Iterator[tuple[Edges, float]]:
         """Every window of this margin or more, in pixels of the picture, with its margin."""
         height, width = image.shape[:2]
-        scale = min(_LONGER_SIDE * detail / max(height, width), _ENLARGE_MAX)
+        scale = min(_LONGER_SIDE / max(height, width), _ENLARGE_MAX)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, interpolation=how)

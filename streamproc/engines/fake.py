@@ -69,13 +69,7 @@ class FakeEngine:
         """The squares of each picture, largest first."""
         return step_by_step(self, images, attributes=False, embeddings=embeddings)
 
-    def find(
-        self,
-        image: Image,
-        *,
-        region: Edges | None = None,
-        detail: float = 1.0,  # noqa: ARG002 (squares are seen at any size)
-    ) -> list[Sighting]:
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
         if self._before is not None:
             self._before([image])
         found = [one for one in _squares(image) if region is None or touch(one.box, region)]

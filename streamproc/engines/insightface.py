@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from insightface.app.common import Face as InsightFace
+from numpy.typing import NDArray
 
 from streamproc.engines.align import crop_face
 from streamproc.engines.base import Sighting, not_among, step_by_step, touch
 from streamproc.engines.insightface_models import licence_of, load_models
 from streamproc.engines.packs import file_sha256, find_pack, model_version, remedy
+from streamproc.engines.planes import fill_planes
 from streamproc.engines.pose import Point, pose_from_five_points
 from streamproc.engines.quality import measure_quality
 from streamproc.engines.ratios import box_in, landmarks_in
 from streamproc.engines.runtime import CPU, require_providers
-from streamproc.engines.scrfd import STRIDE, Window, window_around
+from streamproc.engines.scratch import Scratch
+from streamproc.engines.scrfd import Window, window_around
 from streamproc.engines.similarity import calibration_of
 from streamproc.errors import EngineError
 from streamproc.model.engine import EngineInfo
@@ -57,6 +60,7 @@ class InsightFaceEngine:
         if self._detector.fixed_size is not None:
             self._sizes = self._sizes[:1]  # it looks at one size, whatever it is asked
         self._side: int = self._recogniser.input_size[0]
+        self._scratch = Scratch()
         batch = self._recogniser.input_shape[0]
         free = _BATCH_CPU if config.providers == [CPU] else _BATCH_ACCELERATOR
         self._batch_max = batch if isinstance(batch, int) else free
@@ -80,15 +84,10 @@ class InsightFaceEngine:
         attributes, age and gender too if the pack can tell them: one more network per face."""
         return step_by_step(self, images, attributes=attributes, embeddings=embeddings)
 
-    def find(
-        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-    ) -> list[Sighting]:
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
         """A region is looked at at the finest size only: who looks at regions has faces that the
         coarser ones are for from a look at the whole picture, and misses them if they are gone."""
-        if region is None:
-            found = self._look_over(image, detail)
-        else:
-            found = self._look_at(image, region, detail)
+        found = self._look_over(image) if region is None else self._look_at(image, region)
         return sorted(found, key=lambda one: one.area, reverse=True)
 
     @property
@@ -101,7 +100,7 @@ class InsightFaceEngine:
     def embed(self, crops: Sequence[Image]) -> list[Embedding]:
         vectors: list[Embedding] = []
         for start in range(0, len(crops), self._batch_max):
-            found = self._recogniser.get_feat(list(crops[start : start + self._batch_max]))
+            found = self._embedded(crops[start : start + self._batch_max])
             vectors += list(found / np.linalg.norm(found, axis=1, keepdims=True))
         return vectors
 
@@ -133,22 +132,21 @@ class InsightFaceEngine:
     def cosine(self, similarity: float) -> float:
         return self._calibration.cosine(similarity)
 
-    def _look_over(self, image: Image, detail: float) -> list[Sighting]:
+    def _look_over(self, image: Image) -> list[Sighting]:
         """What the finest size shows, then what only the coarser ones do.
 
         InsightFace prefers the higher score, which is often the coarse one's; its landmarks
         are coarse as well, and a face that is turned is then cut out askew.
         """
         kept: list[Sighting] = []
-        finest = self._finest(detail)
-        for side in [finest, *(side for side in self._sizes[1:] if side < finest)]:
+        for side in self._sizes:
             if (size := self._detector.scaled_size(image, side)) is None:
                 continue
             kept += not_among(self._detector.look(image, size), kept)
         return kept
 
-    def _look_at(self, image: Image, region: Edges, detail: float) -> list[Sighting]:
-        size = self._detector.scaled_size(image, self._finest(detail))
+    def _look_at(self, image: Image, region: Edges) -> list[Sighting]:
+        size = self._detector.scaled_size(image, self._sizes[0])
         if size is None:
             return []
         scale = size[1] / image.shape[0]
@@ -166,10 +164,17 @@ class InsightFaceEngine:
             if not cut:
                 return [one for one in seen if touch(one.box, region)]
             around = hull([around, *cut])
-        return [one for one in self._look_over(image, detail) if touch(one.box, region)]
+        return [one for one in self._look_over(image) if touch(one.box, region)]
 
-    def _finest(self, detail: float) -> int:
-        return max(round(self._sizes[0] * detail / STRIDE), 1) * STRIDE
+    def _embedded(self, crops: Sequence[Image]) -> NDArray[np.float32]:
+        """As InsightFace's get_feat(), in memory that this thread has used before."""
+        network = self._recogniser
+        blob = self._scratch.block("faces", (len(crops), 3, self._side, self._side), np.float32)
+        for planes, crop in zip(blob, crops, strict=True):
+            fill_planes(planes, crop, network.input_mean, network.input_std, self._scratch)
+        feed = blob.astype(getattr(network, "input_dtype", np.float32), copy=False)
+        (found,) = network.session.run(network.output_names, {network.input_name: feed})
+        return found  # type: ignore[no-any-return]
 
     def _age_and_gender(self, image: Image, sighting: Sighting) -> tuple[int | None, str | None]:
         if self._attributes is None:

@@ -16,6 +16,7 @@ from insightface.app import FaceAnalysis
 from insightface.model_zoo.model_license import inspect_model_package_license
 from numpy.typing import NDArray
 
+from streamproc.engines.doubling import double_by_factor
 from streamproc.engines.packs import NON_COMMERCIAL, remedy, require_whole
 from streamproc.engines.prelu import spell_out_prelu
 from streamproc.engines.runtime import (
@@ -101,6 +102,7 @@ def _detector(published: Any, config: EngineConfig, options: onnxruntime.Session
     expected = as_published.candidates(noise, 0.0)
     try:
         model = onnx.load(published.model_file)
+        double_by_factor(model)
         if (heads := split_heads(model, as_published.levels)) is None:
             return as_published
         session = _session(model, options)

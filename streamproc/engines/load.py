@@ -4,10 +4,24 @@ import logging
 from pathlib import Path
 
 from streamproc.engines.base import FaceEngine
+from streamproc.engines.packs import find_pack, require_whole
 from streamproc.errors import EngineError
 from streamproc.settings import EngineConfig
 
 log = logging.getLogger(__name__)
+
+
+def check_engine(config: EngineConfig) -> None:
+    """What a look at the disk tells, in milliseconds: raise EngineError, with the remedy, where
+    load_engine() would because nothing is installed. What is in files is not read."""
+    if config.name == "dlib":
+        from streamproc.engines.dlib_locator import models_folder
+
+        models_folder()
+        return
+    folder = find_pack(config.pack, config.models_dir)
+    if next(folder.glob("*.onnx"), None) is None:
+        require_whole(folder)
 
 
 def load_engine(config: EngineConfig) -> FaceEngine:

@@ -4,7 +4,6 @@ Pure. Knows pixels, not faces: what is in the box is what is measured.
 """
 
 import cv2
-import numpy as np
 
 from streamproc.model.face import BoundingBox, Quality
 from streamproc.model.media import Image
@@ -39,7 +38,10 @@ def measure_quality(image: Image, box: BoundingBox) -> Quality | None:
 
 def _crop(image: Image, box: BoundingBox) -> Image:
     height, width = image.shape[:2]
-    edges = np.array([box.left, box.top, box.left + box.width, box.top + box.height])
-    pixels = np.rint(edges * (width, height, width, height)).astype(int)
-    left, top, right, bottom = np.clip(pixels, 0, (width, height, width, height))
+    left, right = (_pixel(edge, width) for edge in (box.left, box.left + box.width))
+    top, bottom = (_pixel(edge, height) for edge in (box.top, box.top + box.height))
     return image[top:bottom, left:right]
+
+
+def _pixel(edge: float, side: int) -> int:
+    return min(max(round(edge * side), 0), side)

@@ -6,7 +6,6 @@ the network. Computes what InsightFace computes. Knows one size at a time; which
 windows to look at is the engine's to know. Safe to call from several threads at once.
 """
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,9 @@ import numpy as np
 import onnxruntime
 
 from streamproc.engines.base import Sighting
-from streamproc.engines.scrfd_heads import Floats, Head
+from streamproc.engines.planes import fill_planes
+from streamproc.engines.scratch import Scratch
+from streamproc.engines.scrfd_heads import Floats, Head, Hits
 from streamproc.model.face import Edges
 from streamproc.model.media import Image
 
@@ -63,7 +64,7 @@ class Scrfd:
         self.levels = len(self._strides)
         self.fixed_size: tuple[int, int] | None = published.static_input_size
         """Width and height of its input, if it takes only one."""
-        self._local = threading.local()
+        self._scratch = Scratch()
 
     def scaled_size(self, image: Image, side: int) -> tuple[int, int] | None:
         """Width and height of a picture scaled until its longer side has this many pixels, or
@@ -80,7 +81,8 @@ class Scrfd:
         """The faces in a picture scaled to this size, the surest first, in pixels of the picture
         as it was; with a window, those that are seen in it alone."""
         left, top, _, _ = window = window or (0, 0, *size)
-        boxes, scores, points = self.candidates(scaled_part(image, size, window), self._score_min)
+        part = scaled_part(image, size, window, self._scratch)
+        boxes, scores, points = self.candidates(part, self._score_min)
         scale = size[1] / image.shape[0]
         boxes = (boxes + np.array([left, top] * 2, np.float32)) / scale
         points = (points + np.array([left, top], np.float32)) / scale
@@ -94,33 +96,36 @@ class Scrfd:
         blob = self._blob(part)
         feed = blob.astype(self._dtype, copy=False)
         outputs = self._session.run(self._outputs, {self._input: feed})
-        if self._batched:
+        if self._batched or self._heads is not None:
             outputs = [output[0] for output in outputs]
-        found = []
+        across, found = blob.shape[3], []
         for level, stride in enumerate(self._strides):
-            scores = outputs[level].reshape(-1)
-            (at,) = np.nonzero(scores >= score_min)
-            if not len(at):
+            hits = self._hits(outputs[level :: self.levels], level, across // stride, score_min)
+            if hits is None:
                 continue
-            cells, anchors = np.divmod(at, self._anchors)
-            rows, columns = np.divmod(cells, blob.shape[3] // stride)
-            if self._heads is None:
-                edges, points = (
-                    outputs[self.levels + level][at],
-                    outputs[2 * self.levels + level][at],
-                )
-            else:
-                both = self._heads[level].at(outputs[self.levels + level][0], rows, columns)
-                each = np.arange(len(at)), anchors
-                edges, points = (one.reshape(len(at), self._anchors, -1)[each] for one in both)
-            centres = np.stack([columns, rows], axis=1).astype(np.float32) * stride
-            edges, points = edges * stride, points.reshape(-1, 5, 2) * stride
+            centres = np.stack([hits.columns, hits.rows], axis=1).astype(np.float32) * stride
+            edges, points = hits.edges * stride, hits.points.reshape(-1, 5, 2) * stride
             boxes = np.hstack([centres - edges[:, :2], centres + edges[:, 2:]])
-            found.append((boxes, scores[at], centres[:, None] + points))
+            found.append((boxes, hits.scores, centres[:, None] + points))
         if not found:
             return _NONE
         boxes, scores, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return boxes, scores, points
+
+    def _hits(
+        self, outputs: Sequence[Floats], level: int, columns: int, score_min: float
+    ) -> Hits | None:
+        """What a grid of so many columns found."""
+        if self._heads is not None:
+            shares, features = outputs
+            return self._heads[level].hits(shares, features, score_min)
+        scores, edges, points = outputs
+        scores = scores.reshape(-1)
+        (at,) = np.nonzero(scores >= score_min)
+        if not len(at):
+            return None
+        rows, across = np.divmod(at // self._anchors, columns)
+        return Hits(scores[at], rows, across, edges[at], points[at])
 
     def _blob(self, part: Image) -> Floats:
         """The network's input, of shape (1, 3, height, width): RGB, normalised, padded with what
@@ -130,33 +135,29 @@ class Scrfd:
             -(-width // STRIDE) * STRIDE,
             -(-height // STRIDE) * STRIDE,
         )
-        buffer = getattr(self._local, "buffer", None)
-        if buffer is None or buffer.size < 3 * across * down:
-            buffer = self._local.buffer = np.empty(3 * across * down, np.float32)
-        blob: Floats = buffer[: 3 * across * down].reshape(1, 3, down, across)
+        blob = self._scratch.block("blob", (1, 3, down, across), np.float32)
         shift = -self._mean / self._std
         blob[..., height:, :], blob[..., :height, width:] = shift, shift
-        for plane, channel in zip(blob[0, ::-1], cv2.split(part), strict=True):
-            # The one function of OpenCV that scales and shifts into floats in a single pass.
-            cv2.addWeighted(
-                channel, 1 / self._std, channel, 0, shift, plane[:height, :width], cv2.CV_32F
-            )
+        fill_planes(blob[0, :, :height, :width], part, self._mean, self._std, self._scratch)
         return blob
 
 
-def scaled_part(image: Image, size: tuple[int, int], window: Window) -> Image:
-    """What the window shows of the picture scaled to this size. Only the window is scaled where
-    its edges fall between two pixels of the picture, as they do at the sizes cameras have."""
+def scaled_part(image: Image, size: tuple[int, int], window: Window, scratch: Scratch) -> Image:
+    """What the window shows of the picture scaled to this size, in the scratch's block "scaled".
+    Only the window is scaled where its edges fall between two pixels of the picture, as they do
+    at the sizes cameras have."""
     left, top, right, bottom = window
     height, width = image.shape[:2]
     across, down = width / size[0], height / size[1]
     edges = (left * across, top * down, right * across, bottom * down)
     if all(edge.is_integer() for edge in edges):
         x0, y0, x1, y1 = (int(edge) for edge in edges)
-        part = cv2.resize(image[y0:y1, x0:x1], (right - left, bottom - top))
-    else:
-        part = cv2.resize(image, size)[top:bottom, left:right]
-    return part  # type: ignore[return-value]
+        part = scratch.block("scaled", (bottom - top, right - left, 3), np.uint8)
+        cv2.resize(image[y0:y1, x0:x1], (right - left, bottom - top), dst=part)
+        return part
+    whole = scratch.block("scaled", (size[1], size[0], 3), np.uint8)
+    cv2.resize(image, size, dst=whole)
+    return whole[top:bottom, left:right]
 
 
 def suppress(boxes: Floats, scores: Floats, overlap_max: float) -> list[int]:

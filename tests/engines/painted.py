@@ -19,11 +19,9 @@ class CountingEngine(FakeEngine):
         self.regions: list[Edges | None] = []
         self.embedded = 0
 
-    def find(
-        self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-    ) -> list[Sighting]:
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
         self.regions.append(region)
-        return super().find(image, region=region, detail=detail)
+        return super().find(image, region=region)
 
     def embed(self, crops: Sequence[Image]) -> list[Embedding]:
         self.embedded += len(crops)

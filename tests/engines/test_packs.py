@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from streamproc.engines.load import load_engine
+from streamproc.engines.load import check_engine, load_engine
 from streamproc.engines.packs import (
     check_pack,
     file_sha256,
@@ -85,6 +85,19 @@ def test_a_known_pack_must_hold_its_files_and_no_others_by_their_names(
 def test_a_whole_pack_has_no_trouble(toy_pack: Path) -> None:
     assert [check.trouble for check in check_pack(toy_pack)] == ["", "", ""]
     require_whole(toy_pack)
+
+
+def test_a_pack_without_files_is_found_out_by_a_look(toy_pack: Path, tmp_path: Path) -> None:
+    check_engine(EngineConfig(pack=str(toy_pack)))
+    with pytest.raises(EngineError, match="holds no ONNX files; put whole files there"):
+        check_engine(EngineConfig(pack=str(tmp_path)))
+    folder = models_folder(tmp_path) / "buffalo_sc"
+    config = EngineConfig(pack="buffalo_sc", models_dir=tmp_path)
+    with pytest.raises(EngineError, match="buffalo_sc is not installed"):
+        check_engine(config)
+    folder.mkdir(parents=True)
+    with pytest.raises(EngineError, match=r"det_500m.onnx is missing; run: streamproc models"):
+        check_engine(config)
 
 
 @pytest.mark.parametrize("pack", ["./nowhere", "/nowhere/at/all", "~/nowhere"])

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from insightface.model_zoo.scrfd import SCRFD
 
+from streamproc.engines.scratch import Scratch
 from streamproc.engines.scrfd import Scrfd, scaled_part, suppress, window_around
 from streamproc.engines.scrfd_heads import split_heads
 from streamproc.model.media import Image
@@ -141,7 +142,8 @@ def test_a_part_is_scaled_as_the_whole_is(height: int, width: int) -> None:
     whole = cv2.resize(image, size)
     for window in ((64, 32, 320, 256), (320, 160, *size)):
         left, top, right, bottom = window
-        assert np.array_equal(scaled_part(image, size, window), whole[top:bottom, left:right])
+        part = scaled_part(image, size, window, Scratch())
+        assert np.array_equal(part, whole[top:bottom, left:right])
 
 
 @pytest.mark.parametrize(

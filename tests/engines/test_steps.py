@@ -124,15 +124,6 @@ def test_where_no_face_is_none_is_found(case: Case, region: Edges) -> None:
     assert engine.find(image, region=region) == []
 
 
-@pytest.mark.parametrize("name", ["dlib_engine", "mbf_engine"])
-def test_a_large_face_is_found_in_half_the_detail_too(
-    name: str, request: pytest.FixtureRequest, astronaut: Image
-) -> None:
-    engine: FaceEngine = request.getfixturevalue(name)
-    (fine,), (coarse,) = engine.find(astronaut), engine.find(astronaut, detail=0.5)
-    assert coarse.box == pytest.approx(fine.box, abs=0.15 * (fine.box[2] - fine.box[0]))
-
-
 def test_a_picture_of_less_than_a_pixel_at_this_size_has_no_face(toy_pack: Path) -> None:
     engine = load_engine(EngineConfig(pack=str(toy_pack)))
     for shape in ((1, 1, 3), (1, 4000, 3), (4000, 1, 3)):
