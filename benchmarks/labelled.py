@@ -131,6 +131,7 @@ def scenes(testdata: Path, known: Sequence[Person], strangers: Sequence[Person])
         Scene("out of focus", 6, rooms[4], _seated(some(2)), _unfocused),
         Scene("crowd", 6, rooms[0], _crowd(some(7), rng)),
         Scene("another crowd", 6, wall, _crowd(some(7), rng)),
+        Scene("in the dark", 6, rooms[3], _crossing(some(4)), lambda _: Air(light=0.15, noise=2.0)),
     ]
 
 

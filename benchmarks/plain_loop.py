@@ -32,7 +32,10 @@ def main() -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     app = FaceAnalysis(
-        name=str(arguments.pack), providers=["CPUExecutionProvider"], sess_options=options
+        name=str(arguments.pack),
+        allowed_modules=["detection", "recognition"],  # as ours does; packs know age and gender too
+        providers=["CPUExecutionProvider"],
+        sess_options=options,
     )
     app.prepare(ctx_id=-1)
     app.get(np.zeros((720, 1280, 3), np.uint8))

@@ -7,11 +7,7 @@ knows nothing of threads, streams or names.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from math import inf
-
-import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.engines.base import FaceEngine, Sighting, not_among, touch
 from streamproc.engines.motion import Scene, grown_to_hold, is_worth_it, regions_of, scene_of
@@ -21,6 +17,7 @@ from streamproc.engines.tracks import (
     Track,
     alike,
     follow,
+    is_blurred,
     lenders,
     look_of,
     quality_of,
@@ -37,9 +34,6 @@ _WHOLE_EVERY_S = 1.0
 
 _GAP_S = 2.5
 """Media time after which a camera may show anything: nothing it showed before counts."""
-
-_CUT_SHARE = 0.9
-"""Where more of the picture changed than this, the scene was cut or the camera swung."""
 
 _AROUND_FACE = 0.25  # of its sides
 
@@ -73,37 +67,36 @@ class LiveView:
     def analyse(self, engine: FaceEngine, image: Image, now_s: float) -> list[Face]:
         """The faces of this picture, largest first. An embedding is the face's own, or the mean
         of its track's views. now_s: media time in seconds; a gap or a step back begins anew."""
-        known, self._known, scene = self._known, None, scene_of(image)
+        known, self._known = self._known, None
+        picture = _Picture(engine, image, scene_of(image))
         if known is None or not 0 <= now_s - known.seen_s <= _GAP_S:
-            known = _Known(scene, (), (), now_s, looked_over_s=-inf)
-        changed = known.scene.changed(scene)
-        regions = _regions(engine, image, known, changed, now_s)
-        sightings = None if regions is None else _looked_again(engine, image, known, regions)
+            known = _Known(picture.scene, (), (), now_s, looked_over_s=-inf)
+        regions = _regions(picture, known, now_s)
+        sightings = None if regions is None else _looked_again(picture, known, regions)
         if regions is None or sightings is None:
-            sightings, scene_seen, looked_over_s = engine.find(image), scene, now_s
+            sightings = engine.find(image)
+            scene_seen, looked_over_s = picture.scene, now_s
         else:
-            scene_seen = known.scene.with_looked(scene, regions)
+            scene_seen = known.scene.with_looked(picture.scene, regions)
             looked_over_s = known.looked_over_s
 
-        crops = [engine.crop(image, sighting) for sighting in sightings]
-        looks = [look_of(crop) for crop in crops]
+        cuts = [picture.cut(sighting) for sighting in sightings]
         faces = [engine.describe(image, sighting, None) for sighting in sightings]
         seen = [
-            Seen(sighting.box, look, quality_of(face, sighting.area**0.5))
-            for sighting, look, face in zip(sightings, looks, faces, strict=True)
+            Seen(sighting.box, look, quality_of(face, sighting.area**0.5), is_blurred(face))
+            for sighting, (_, look), face in zip(sightings, cuts, faces, strict=True)
         ]
-        is_cut = changed.mean() > _CUT_SHARE
         # Somebody who was out of sight, if only for a picture, is in doubt.
         present = [track for track in known.tracks if track.seen_s == known.seen_s]
-        lent = [None] * len(seen) if is_cut else lenders(present, seen, now_s)
-        doubtful = list(compress(crops, [lender is None for lender in lent]))
+        lent = lenders(present, seen, now_s)
+        doubtful = [crop for (crop, _), lender in zip(cuts, lent, strict=True) if lender is None]
         vectors = engine.embed(doubtful) if doubtful else []
         same_person = engine.cosine(_SAME_PERSON)
         tracks, embeddings = follow(known.tracks, seen, lent, vectors, now_s, same_person)
 
         self._known = _Known(
             scene_seen,
-            _spotted(sightings, looks, known.spotted),
+            _spotted(sightings, [look for _, look in cuts], known.spotted),
             tuple(tracks),
             now_s,
             looked_over_s,
@@ -114,47 +107,67 @@ class LiveView:
         ]
 
 
-def _regions(
-    engine: FaceEngine, image: Image, known: _Known, changed: NDArray[np.bool_], now_s: float
-) -> list[Edges] | None:
+class _Picture:
+    """The picture at hand, with what was cut out of it: faces that stand are looked at twice."""
+
+    def __init__(self, engine: FaceEngine, image: Image, scene: Scene) -> None:
+        self.engine = engine
+        self.image = image
+        self.scene = scene
+        self._cuts: dict[int, tuple[Image, Look]] = {}
+
+    def cut(self, sighting: Sighting) -> tuple[Image, Look]:
+        """A face as it is to be embedded, and what it looks like."""
+        if (cut := self._cuts.get(id(sighting))) is None:
+            crop = self.engine.crop(self.image, sighting)
+            cut = self._cuts[id(sighting)] = crop, look_of(crop)
+        return cut
+
+
+def _regions(picture: _Picture, known: _Known, now_s: float) -> list[Edges] | None:
     """Where to look, in pixels; None: everywhere.
 
     Besides what changed at large, faces whose own pixels say that they changed in small.
     """
-    if now_s - known.looked_over_s >= _WHOLE_EVERY_S or known.scene.shape != image.shape:
+    shape = picture.scene.shape
+    if now_s - known.looked_over_s >= _WHOLE_EVERY_S or known.scene.shape != shape:
         return None
-    regions = regions_of(changed, image.shape)
-    if not is_worth_it(regions, image.shape):
+    regions = regions_of(known.scene.changed(picture.scene), shape)
+    if regions is None or not is_worth_it(regions, shape):
         return None
     boxes = []
     for one in known.spotted:
         box = _with_margin(one.sighting.box)
         boxes.append(box)
         if not any(touch(box, region) for region in regions) and not alike(
-            one.look, look_of(engine.crop(image, one.sighting))
+            one.look, picture.cut(one.sighting)[1]
         ):
             regions.append(box)
-    if regions and not engine.looks_at_regions:
+    if regions and not picture.engine.looks_at_regions:
         return None
-    regions = grown_to_hold(regions, boxes)
-    return regions if is_worth_it(regions, image.shape) else None
+    regions = grown_to_hold(regions, boxes, shape)
+    return regions if is_worth_it(regions, shape) else None
 
 
 def _looked_again(
-    engine: FaceEngine, image: Image, known: _Known, regions: Sequence[Edges]
+    picture: _Picture, known: _Known, regions: Sequence[Edges]
 ) -> list[Sighting] | None:
     """The faces of the picture, largest first: found in the regions, known elsewhere. None if
     one is missing: whoever left, or is only seen where the whole picture is looked at."""
     found: list[Sighting] = []
     for region in regions:
-        found += not_among(engine.find(image, region=region), found)
+        found += not_among(picture.engine.find(picture.image, region=region), found)
     standing = (
         one.sighting
         for one in known.spotted
         if not any(touch(one.sighting.box, region) for region in regions)
     )
     found += not_among(standing, found)
-    if len(found) < len(known.spotted):
+    # By number and by place: whoever comes in does not make up for one that was not found again.
+    is_missing = len(found) < len(known.spotted) or not all(
+        any(touch(one.sighting.box, other.box) for other in found) for one in known.spotted
+    )
+    if is_missing:
         return None
     return sorted(found, key=lambda one: one.area, reverse=True)
 

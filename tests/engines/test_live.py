@@ -96,6 +96,21 @@ def test_a_still_picture_is_looked_at_once_a_second_and_its_face_embedded_ever_l
     assert camera.counts.embedded <= 8  # at 0, 1, 3, 7, 11 and so on
 
 
+def test_a_face_that_stands_is_cut_out_once_for_a_picture() -> None:
+    class Cutting(CountingEngine):
+        cut = 0
+
+        def crop(self, image: Image, sighting: Sighting) -> Image:
+            self.cut += 1
+            return super().crop(image, sighting)
+
+    engine = Cutting()
+    camera = Camera(engine)
+    for turn in range(5):
+        camera.show(grainy(picture_of((6, 200, 100)), turn))
+    assert engine.cut == 5
+
+
 def test_what_moves_is_looked_at_where_it_moves_and_described_where_it_is() -> None:
     camera = Camera()
     for step in range(20):
@@ -174,10 +189,8 @@ def test_a_picture_whose_analysis_failed_can_be_tried_again() -> None:
 
 def test_a_face_that_only_a_whole_look_finds_is_in_every_record_while_it_moves() -> None:
     class Shortsighted(CountingEngine):
-        def find(
-            self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-        ) -> list[Sighting]:
-            found = super().find(image, region=region, detail=detail)
+        def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
+            found = super().find(image, region=region)
             return found if region is None else [one for one in found if one.area < 80 * 80]
 
     camera = Camera(Shortsighted())
@@ -185,6 +198,21 @@ def test_a_face_that_only_a_whole_look_finds_is_in_every_record_while_it_moves()
         image = picture_of((3, 60 + 6 * step, 40))
         portray(image, 8, 420 + 4 * step, 200, 90)
         assert who(camera.show(image)) == [3, 8]
+
+
+def test_whoever_comes_in_does_not_hide_one_that_only_a_whole_look_finds() -> None:
+    class Shortsighted(CountingEngine):
+        def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
+            found = super().find(image, region=region)
+            return found if region is None else [one for one in found if one.area < 80 * 80]
+
+    camera = Camera(Shortsighted())
+    for step in range(6):
+        image = empty_room()
+        portray(image, 8, 420 + 4 * step, 200, 90)
+        if step >= 2:
+            portray(image, 3, 60 + 6 * step, 40, 64)
+        assert who(camera.show(image)) == ([3, 8] if step >= 2 else [8])
 
 
 def test_whoever_was_out_of_sight_is_embedded_again() -> None:
@@ -196,12 +224,10 @@ def test_whoever_was_out_of_sight_is_embedded_again() -> None:
 
 def test_a_region_that_cannot_be_looked_at_does_not_stop_a_camera() -> None:
     class Narrow(CountingEngine):
-        def find(
-            self, image: Image, *, region: Edges | None = None, detail: float = 1.0
-        ) -> list[Sighting]:
+        def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
             if region is not None:
                 raise RuntimeError("no kernel for this shape")
-            return super().find(image, region=region, detail=detail)
+            return super().find(image, region=region)
 
     camera = Camera(Narrow())
     camera.show(picture_of((5, 200, 100)))
