@@ -6,6 +6,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -39,7 +40,33 @@ class LatestQueue(Generic[T]):
         return self._items.popleft()
 
 
-_Job: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[Any], Callable[[], Any]]
+Told: TypeAlias = Callable[[Any, BaseException | None], None]
+"""Hears of work that was done elsewhere: what it returned, or what it raised."""
+
+
+def settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    """Pass on how work ended, unless nobody waits for it any more."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
+
+
+def do_and_tell(loop: asyncio.AbstractEventLoop, work: Callable[[], Any], told: Told) -> None:
+    """For a thread: do the work, and have told called on the loop. One callback, where
+    loop.run_in_executor() takes two futures, a task's turn and three callbacks to come back."""
+    result, failure = None, None
+    try:
+        result = work()
+    except BaseException as error:  # who waits for it decides what it means
+        failure = error
+    try:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(told, result, failure)
+    finally:
+        del failure, work, told  # its traceback leads here: what the work was about would stay
 
 
 class Worker:
@@ -51,20 +78,26 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._is_begun = self._is_stopped = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """What work returns, or raises. Who gives up waiting does not stop it."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.begin(work, partial(settle, done))
+        try:
+            return await done
+        finally:
+            del done, work  # a failure's traceback leads here, and they to it
+
+    def begin(self, work: Callable[[], Any], told: Told) -> None:
+        """told is called on this loop when the work has ended; it must not raise."""
         if self._is_stopped:
             raise RuntimeError(f"the thread {self._name} is stopped; nothing can be run on it")
         if not self._is_begun:
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
             self._is_begun = True
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((loop, done, work))
-        return await done
+        self._jobs.put(partial(do_and_tell, asyncio.get_running_loop(), work, told))
 
     def stop(self) -> None:
         """What waits is still done, then the thread ends; nobody has to wait for that."""
@@ -73,20 +106,8 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            _do(*job)
+            job()
             del job  # what it was about is not kept until the next
-
-
-def _do(
-    loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], work: Callable[[], Any]
-) -> None:
-    settle: Callable[[Any], None] = done.set_result
-    try:
-        outcome = work()
-    except BaseException as error:  # who waits for it decides what it means
-        settle, outcome = done.set_exception, error
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-        loop.call_soon_threadsafe(lambda: None if done.done() else settle(outcome))
 
 
 async def let_go(chunks: AsyncIterator[Any]) -> None:

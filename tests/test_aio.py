@@ -1,7 +1,9 @@
 """The small asyncio tools."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from functools import partial
 
 import pytest
@@ -68,6 +70,27 @@ async def test_what_fails_on_a_worker_is_raised_to_its_caller_and_the_next_goes_
     worker.stop()
 
 
+async def test_a_worker_tells_on_the_loop_how_work_ended() -> None:
+    worker, ended = Worker("test"), asyncio.Event()
+    told: list[tuple[object, BaseException | None, threading.Thread]] = []
+
+    def note(result: object, error: BaseException | None) -> None:
+        told.append((result, error, threading.current_thread()))
+        if len(told) == 2:
+            ended.set()
+
+    worker.begin(lambda: 5, note)
+    worker.begin(lambda: 1 // 0, note)
+    await asyncio.wait_for(ended.wait(), 60)
+    (result, nothing, here), (none, error, _) = told
+    assert (result, nothing, none) == (5, None, None)
+    assert isinstance(error, ZeroDivisionError)
+    assert here is threading.current_thread()
+    worker.stop()
+    with pytest.raises(RuntimeError, match="test is stopped"):
+        worker.begin(int, note)
+
+
 async def test_who_gives_up_waiting_for_a_worker_does_not_stop_it() -> None:
     worker, goes_on, done = Worker("test"), threading.Event(), list[str]()
     holding = asyncio.ensure_future(worker.run(lambda: goes_on.wait(60)))
@@ -103,3 +126,24 @@ def test_a_worker_outlives_the_loop_of_a_caller_who_left() -> None:
     goes_on.set()
     assert asyncio.run(worker.run(lambda: 5)) == 5
     worker.stop()
+
+
+async def test_what_failed_work_was_about_is_not_kept() -> None:
+    class Picture:
+        pass
+
+    def fail(_: Picture) -> None:
+        raise LookupError
+
+    worker, picture = Worker("test"), Picture()
+    kept = weakref.ref(picture)
+    gc.disable()
+    try:
+        with pytest.raises(LookupError):
+            await worker.run(partial(fail, picture))
+        del picture
+        await worker.run(lambda: None)  # the thread holds it until the next piece comes
+        assert kept() is None
+    finally:
+        gc.enable()
+        worker.stop()

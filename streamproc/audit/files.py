@@ -8,16 +8,47 @@ from pathlib import Path
 from streamproc.disk import bring_to_disk
 
 
-def append_bytes(segment: Path, chunk: bytes, *, sync: bool) -> None:
-    handle = open_owned(segment, os.O_WRONLY | os.O_APPEND)
-    try:
+class KeptFile:
+    """A file that stays open between uses, for as long as its path leads to it: opening it each
+    time takes four times as long as looking. Closed with its last reference."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        """flags: how open_owned() opens it."""
+        self.path = path
+        self._flags = flags
+        self._name = str(path)
+        self._handle: int | None = None
+        self._opened = (0, 0)  # device and inode
+
+    def handle(self) -> int:
+        """Of the file that the path leads to now; made if it is missing."""
+        if self._handle is None or self._found() != self._opened:
+            self._close()
+            self._handle = open_owned(self.path, self._flags)
+            self._opened = _identity(os.fstat(self._handle))
+        return self._handle
+
+    def append(self, chunk: bytes, *, sync: bool) -> None:
+        handle = self.handle()
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(handle, rest) :]
         if sync:
             os.fdatasync(handle)
-    finally:
-        os.close(handle)
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            return _identity(os.lstat(self._name))
+        except FileNotFoundError:
+            return None
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        self._close()
 
 
 def make_folder(folder: Path) -> None:
@@ -55,3 +86,7 @@ def _own_like(folder: Path, handle: int) -> None:
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise OSError(errno.EMLINK, "a file in it is a link to a file of somebody else")
     os.chown(handle, owner.st_uid, owner.st_gid)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamproc.audit.files import append_bytes, make_folder, open_owned
+from streamproc.audit.files import KeptFile, make_folder
 from streamproc.audit.head import REMEDY, Head, check_head, head_bytes, read_head, write_head
 from streamproc.audit.line import (
     LINE_BYTES_MAX,
@@ -53,8 +53,11 @@ class LogFolder:
     def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         """A segment that has reached segment_bytes gets no more lines."""
         self.folder = folder
+        self._name = str(folder)
         self._segment_bytes = segment_bytes
         self._known: _Tail | None = None
+        self._lock = KeptFile(folder / "lock", os.O_RDONLY)
+        self._segment: KeptFile | None = None  # the one that lines were appended to last
 
     def create(self) -> None:
         """Make what is missing, and look whether the log can be gone on with."""
@@ -76,7 +79,7 @@ class LogFolder:
             if tail.end >= self._segment_bytes and not tail.torn:
                 tail = self._next_segment(tail)
             chunk, head = _chunk(tail, entries)
-            append_bytes(tail.segment, chunk, sync=sync)
+            self._opened(tail.segment).append(chunk, sync=sync)
             if not tail.end:
                 bring_to_disk(self.folder)
             self._known = _Tail(tail.segment, tail.end + len(chunk), head)
@@ -100,12 +103,17 @@ class LogFolder:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         # Never made anew with its folder: a log that was moved away must not begin again unseen.
-        handle = open_owned(self.folder / "lock", os.O_RDONLY)
+        handle = self._lock.handle()
+        fcntl.flock(handle, fcntl.LOCK_EX)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(handle)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def _opened(self, segment: Path) -> KeptFile:
+        if self._segment is None or self._segment.path != segment:
+            self._segment = KeptFile(segment, os.O_WRONLY | os.O_APPEND)
+        return self._segment
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -118,8 +126,8 @@ class LogFolder:
             ) from error
 
     def _tail(self) -> _Tail:
-        known, newest = self._known, segments(self.folder)[-1:]
-        if known is None or newest != [known.segment] or _size(known.segment) != known.end:
+        known = self._known
+        if known is None or self._has_changed(known):
             found = self._look()  # another process has written, or we begin
             if known is not None and found.head.number < known.head.number:
                 raise AuditBroken(
@@ -129,6 +137,14 @@ class LogFolder:
             self._known = found
             return found
         return known
+
+    def _has_changed(self, known: _Tail) -> bool:
+        """Whether another process has written behind it, here or in a segment of its own."""
+        if _size(known.segment) != known.end:
+            return True
+        following = segment_name(known.head.number + 1)
+        # Paths as text: as pathlib's they take as long as all the rest of an append.
+        return following != known.segment.name and os.access(f"{self._name}/{following}", os.F_OK)
 
     def _look(self) -> _Tail:
         """Find the last line, and what is behind it."""
@@ -156,8 +172,12 @@ def segments(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.suffix == SUFFIX and path.stem.isdecimal())
 
 
+def segment_name(number: int) -> str:
+    return f"{number:012d}{SUFFIX}"
+
+
 def segment_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:012d}{SUFFIX}"
+    return folder / segment_name(number)
 
 
 def whole_lines(segment: Path, size: int) -> int:

@@ -10,15 +10,15 @@ import asyncio
 import logging
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from streamproc.aio import Worker
+from streamproc.aio import Worker, settle
 from streamproc.audit.folder import LogFolder
-from streamproc.audit.line import GENESIS, Entry, encode
+from streamproc.audit.line import Entry
 from streamproc.clock import Clock
 from streamproc.errors import AuditBroken, StoreUnavailable
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
-_NUMBER_MAX: Final = 10**15  # that a line may have; it is told before which it gets
 
 
 class Audit(Protocol):
@@ -98,7 +97,7 @@ class AuditLog:
         self._clock = clock
         self._thread = Worker("audit")
         self._waiting: list[_Waiting] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._is_writing = False  # or about to
         self._syncing: asyncio.Task[None] | None = None
         self._is_behind = False  # the disk, or the head
 
@@ -115,8 +114,8 @@ class AuditLog:
 
     async def aclose(self) -> None:
         """Write what waits, and bring it to disk."""
-        if self._writing is not None:
-            await self._writing
+        while self._is_writing:
+            await self._thread.run(lambda: None)  # behind what is being written
         if self._syncing is not None:
             self._syncing.cancel()
             await asyncio.gather(self._syncing, return_exceptions=True)
@@ -129,13 +128,11 @@ class AuditLog:
     async def record(
         self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
     ) -> None:
-        entry = Entry(self._clock.now(), who, event, details)
-        encode(entry, _NUMBER_MAX, GENESIS)  # what cannot be written is its caller's mistake alone
-        waiting = _Waiting(entry, durable)
+        waiting = _Waiting(Entry(self._clock.now(), who, event, details), durable)
         self._waiting.append(waiting)
-        if self._writing is None or self._writing.done():
-            # A task of its own: a caller who gives up must not undo the lines of the others.
-            self._writing = asyncio.create_task(self._write_all())
+        if not self._is_writing:
+            self._is_writing = True
+            asyncio.get_running_loop().call_soon(self._write)  # with those who come meanwhile
         await waiting.written
 
     async def insist(
@@ -162,24 +159,36 @@ class AuditLog:
                     report("")
                 return
 
-    async def _write_all(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            sync = any(waiting.durable for waiting in group)
-            entries = [waiting.entry for waiting in group]
-            try:
-                await self._thread.run(partial(self._folder.append, entries, sync=sync))
-            except Exception as error:  # it belongs to those who wait; the next is another attempt
-                for waiting in group:
-                    if not waiting.written.done():
-                        waiting.written.set_exception(error)
-                continue
-            for waiting in group:
-                if not waiting.written.done():
-                    waiting.written.set_result(None)
+    def _write(self) -> None:
+        """Begin with all who wait. By callbacks, not in a task of a caller's: one who gives up must
+        not undo the lines of the others."""
+        group, self._waiting = self._waiting, []
+        sync = any(waiting.durable for waiting in group)
+        entries = [waiting.entry for waiting in group]
+        written = partial(self._written, group)
+        try:
+            self._thread.begin(partial(_append, self._folder, entries, sync), written)
+        except RuntimeError as error:  # closed already, or no thread is to be had
+            written(None, error)
+
+    def _written(
+        self,
+        group: Sequence[_Waiting],
+        outcomes: Sequence[BaseException | None] | None,
+        error: BaseException | None,
+    ) -> None:
+        if outcomes is None:  # the next is another attempt
+            outcomes = [error] * len(group)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            settle(waiting.written, None, outcome)
+        if not all(outcomes):
             self._is_behind = True
             if self._syncing is None or self._syncing.done():
                 self._syncing = asyncio.create_task(self._sync_soon())
+        if self._waiting:
+            self._write()
+        else:
+            self._is_writing = False
 
     async def _sync_soon(self) -> None:
         """Bring to disk, within a second, what is not there yet; then the head."""
@@ -194,6 +203,18 @@ class AuditLog:
                 if str(error) != told:
                     told = str(error)
                     log.error("audit lines are not safe from a power cut: %s", error)
+
+
+def _append(folder: LogFolder, entries: Sequence[Entry], sync: bool) -> Sequence[Exception | None]:
+    """What was wrong with each. Raises what was wrong with the folder."""
+    try:
+        folder.append(entries, sync=sync)
+    except (ValueError, TypeError) as error:  # it is no JSON, or too long
+        if len(entries) == 1:
+            return [error]
+        # Its caller's mistake alone: the others are written.
+        return [outcome for entry in entries for outcome in _append(folder, [entry], sync)]
+    return [None] * len(entries)
 
 
 async def open_audit(folder: Path, clock: Clock, *, enabled: bool = True) -> Audit:

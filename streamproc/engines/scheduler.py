@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from streamproc.aio import do_and_tell, settle
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.live import LiveView
 from streamproc.engines.runtime import inference_threads
@@ -88,10 +89,11 @@ class Scheduler:
         self.threads = inference_threads(threads)
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="inference")
         self._live, self._stored = _Turns(), _Turns()
-        self._running: dict[asyncio.Task[None], _Job] = {}
+        self._running: set[_Job] = set()
         self._stored_running = 0
         self._live_until = 0.0  # loop time
         self._closed = False
+        self._at_rest = asyncio.Event()  # closed, and nothing is on a thread any more
 
     async def analyse(
         self,
@@ -130,11 +132,12 @@ class Scheduler:
             return await job.result  # type: ignore[no-any-return]
         finally:
             turns.withdraw(job)
+            del job, work  # a failure's traceback leads here, and they to it and to a picture
 
     def stuck(self, limit_s: float) -> str:
         """What has been on a thread for more than limit_s seconds, in words; "" if nothing."""
         now = asyncio.get_running_loop().time()
-        for job in self._running.values():
+        for job in self._running:
             if now - job.started > limit_s:
                 return (
                     f"work for {job.owner} has been on an inference thread for "
@@ -149,7 +152,7 @@ class Scheduler:
             if not job.result.done():
                 job.result.set_exception(EngineError("the engine is shutting down"))
         if self._running:
-            await asyncio.wait(self._running)
+            await self._at_rest.wait()
         self._executor.shutdown(wait=False)
 
     def _dispatch(self) -> None:
@@ -165,29 +168,28 @@ class Scheduler:
             else:
                 return
             job.started = now
-            task = asyncio.create_task(self._run(job))
-            self._running[task] = job
-            task.add_done_callback(partial(self._finished, job))
+            self._running.add(job)
+            ended = partial(self._ended, job)
+            try:
+                self._executor.submit(do_and_tell, asyncio.get_running_loop(), job.work, ended)
+            except RuntimeError as error:  # no thread can be started
+                self._ended(job, None, error)
 
     def _stored_max(self, now: float) -> int:
         """Threads that background work may have at once. A single thread is shared."""
         return self.threads if now >= self._live_until else max(1, self.threads - 1)
 
-    async def _run(self, job: _Job) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            result = await loop.run_in_executor(self._executor, job.work)
-        except Exception as error:
-            if not job.result.done():
-                job.result.set_exception(error)
-        else:
-            if not job.result.done():
-                job.result.set_result(result)
-
-    def _finished(self, job: _Job, task: asyncio.Task[None]) -> None:
-        del self._running[task]
+    def _ended(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        if job not in self._running:
+            return  # it was given up, and a thread that came later has done it all the same
+        self._running.remove(job)
         self._stored_running -= job.background
-        self._dispatch()
+        settle(job.result, result, error)
+        if self._live or self._stored:
+            # Behind its owner, who may ask for the next thing first and then has its turn too.
+            asyncio.get_running_loop().call_soon(self._dispatch)
+        if self._closed and not self._running:
+            self._at_rest.set()
 
 
 class ScheduledView:

@@ -17,7 +17,7 @@ from streamproc.errors import CollectionNotFound
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.gateway.errors import InternalFailure
 
-CONTEXT = RequestContext("rekognition", "DeleteFaces", "eu-west-1", "1", "request-1", "")
+CONTEXT = RequestContext("rekognition", "DeleteFaces", "eu-west-1", "1", "request-1")
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Lines that are written are kept, whoever writes and whatever ends the writer."""
 
+import fcntl
 import os
 import resource
 import signal
@@ -196,6 +197,29 @@ def test_a_log_that_is_moved_away_is_not_begun_anew_in_mid_run(folder: Path, wri
     away.rename(folder)
     log.append([ENTRY], sync=True)
     assert verify(folder).last.number == 3
+
+
+def test_a_file_that_was_put_in_a_segment_s_place_gets_the_next_line(
+    folder: Path, write: Any
+) -> None:
+    log = write(2)
+    (segment,) = segments(folder)
+    copy = segment.with_suffix(".copy")
+    copy.write_bytes(segment.read_bytes())
+    copy.replace(segment)
+    log.append([ENTRY], sync=True)
+    assert verify(folder).last.number == 3
+
+
+def test_writers_take_turns_when_their_lock_was_removed_meanwhile(folder: Path, write: Any) -> None:
+    one = write(1)
+    (folder / "lock").unlink()
+    other = write(1)
+    for writer in (one, other, one):
+        writer.append([ENTRY], sync=False)
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by both
+    assert verify(folder).last.number == 5
 
 
 def test_a_log_that_is_shortened_in_mid_run_is_noticed(folder: Path, write: Any) -> None:

@@ -57,14 +57,41 @@ async def test_a_caller_who_gives_up_undoes_nobodys_line(folder: Path) -> None:
     assert [line.who for line in read_lines(folder)] == ["a", "b"]
 
 
-async def test_an_entry_that_is_no_line_is_its_callers_mistake_alone(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "mistake", ["x" * 2_000_000, float("nan"), object()], ids=["too long", "no number", "no JSON"]
+)
+async def test_an_entry_that_is_no_line_is_its_callers_mistake_alone(
+    folder: Path, mistake: object
+) -> None:
     audit = await AuditLog.open(folder, SystemClock())
-    good = asyncio.create_task(audit.record("a", "SearchFaces", {}))
-    with pytest.raises(ValueError, match="audit line"):
-        await audit.record("b", "SearchFaces", {"Huge": "x" * 2_000_000})
-    await good
+    good = [asyncio.create_task(audit.record("before", "SearchFaces", {}))]
+    await asyncio.sleep(0)
+    bad = asyncio.create_task(audit.record("b", "SearchFaces", {"What": mistake}))
+    good.append(asyncio.create_task(audit.record("behind", "SearchFaces", {})))
+    with pytest.raises((ValueError, TypeError)):
+        await bad
+    await asyncio.gather(*good)
     await audit.aclose()
-    assert [line.who for line in read_lines(folder)] == ["a"]
+    assert [line.who for line in read_lines(folder)] == ["before", "behind"]
+    assert verify(folder).last.number == 2
+
+
+async def test_a_log_that_is_closed_refuses(folder: Path) -> None:
+    audit = await AuditLog.open(folder, SystemClock())
+    await audit.aclose()
+    with pytest.raises(RuntimeError, match="stopped"):
+        await audit.record("someone", "SearchFaces", {})
+
+
+async def test_closing_writes_all_who_wait(folder: Path) -> None:
+    audit = await AuditLog.open(folder, SystemClock())
+    waiting = []
+    for number in range(5):  # some on the thread, some behind them
+        waiting.append(asyncio.create_task(audit.record(str(number), "SearchFaces", {})))
+        await asyncio.sleep(0)
+    await audit.aclose()
+    await asyncio.gather(*waiting)
+    assert [line.who for line in read_lines(folder)] == ["0", "1", "2", "3", "4"]
 
 
 async def test_who_insists_waits_says_so_and_goes_on_by_itself(folder: Path) -> None:

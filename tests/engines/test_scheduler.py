@@ -268,3 +268,20 @@ async def test_without_live_work_stored_video_takes_every_thread(gate: Gate) -> 
     gate.let(2)
     await asyncio.gather(*stored)
     await scheduler.aclose()
+
+
+async def test_a_thread_that_cannot_be_started_fails_one_caller_and_costs_nobody_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scheduler = Scheduler(FakeEngine(), threads=1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await scheduler.analyse(picture(1), "a", background=True)
+    async with asyncio.timeout(60):
+        await scheduler.analyse(picture(2), "b", background=True)
+        await scheduler.aclose()
