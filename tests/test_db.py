@@ -1,14 +1,17 @@
 """A store's file: what a transaction leaves behind when its caller, the disk or the file fails."""
 
 import asyncio
+import errno
 import itertools
 import logging
 import random
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import (
@@ -27,7 +30,7 @@ from sqlalchemy.exc import IntegrityError
 
 from streamproc.db import Database, remnants, settings
 from streamproc.db import database as database_module
-from streamproc.db.remnants import has_remnants, read_log
+from streamproc.db.remnants import pages_with_remnants, read_log, wipe
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from tests.cancellation import cut_at
 from tests.small_disk import small_disk
@@ -210,6 +213,19 @@ async def test_every_connection_has_the_settings_that_the_promises_need(database
     assert {name: await setting(name) for name in wanted} == wanted
 
 
+async def test_its_stamp_tells_of_every_commit_whoever_made_it(
+    database: Database, opened: Callable[[Path], Awaitable[Database]], path: Path
+) -> None:
+    other = await opened(path)
+    stamps = [database.stamp()]
+    for key, writer in enumerate((database, database, other)):
+        await put(writer, key)
+        stamps.append(database.stamp())
+    assert len(set(stamps)) == 4
+    assert await count(database) == 3
+    assert database.stamp() == stamps[-1]
+
+
 async def test_what_is_forgotten_is_in_no_file(database: Database, path: Path) -> None:
     await put(database, *range(50))
     async with database.write() as connection:
@@ -314,8 +330,7 @@ async def test_no_older_place_of_a_row_is_left_within_a_page(
     """secure_delete zeros a row where it lies, not where it lay before SQLite moved it."""
     guests = Guests(database)
     await guests.come_and_go(60)
-    with closing(sqlite3.connect(path)) as plain:
-        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    bring_back_log(path)
     assert remnants_in(path), "or this shows nothing"
     await database.forget()
     assert not remnants_in(path)
@@ -323,9 +338,97 @@ async def test_no_older_place_of_a_row_is_left_within_a_page(
     assert await count(database) == len(guests.alive)
 
 
+async def test_a_connection_that_remembers_a_page_does_not_bring_back_what_was_there(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiping = Mock(wraps=wipe)
+    monkeypatch.setattr(database_module, "wipe", wiping)
+    guests = Guests(database)
+    await guests.come_and_go(60)
+    await database.forget()
+    wiping.assert_called_once()
+    async with database.write() as connection:  # every page, each row in its place
+        await connection.exec_driver_sql("UPDATE secrets SET data = randomblob(length(data))")
+    bring_back_log(path)
+    assert not remnants_in(path)
+
+
+async def test_overwriting_that_failed_half_way_is_done_again_to_its_end(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = 0
+
+    def fails_once(file: BinaryIO, pages: Collection[int]) -> None:
+        nonlocal failed
+        wipe(file, pages)
+        if not failed:
+            failed += 1
+            raise OSError(errno.EIO, "the disk did not take it")
+
+    monkeypatch.setattr(database_module, "wipe", fails_once)
+    guests = Guests(database)
+    await guests.come_and_go(60)
+    await database.forget()
+    assert failed
+    async with database.write() as connection:  # every page, each row in its place
+        await connection.exec_driver_sql("UPDATE secrets SET data = randomblob(length(data))")
+    bring_back_log(path)
+    assert not remnants_in(path)
+
+
+async def test_who_closes_the_database_waits_for_what_is_being_overwritten(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def held(file: BinaryIO, pages: Collection[int]) -> None:
+        begun.set()
+        go.wait()
+        wipe(file, pages)
+
+    monkeypatch.setattr(database_module, "wipe", held)
+    guests = Guests(database)
+    await guests.come_and_go(60)
+    forgetting = asyncio.create_task(database.forget())
+    await asyncio.to_thread(begun.wait)
+    closing_it = asyncio.create_task(database.close())
+    await asyncio.wait({closing_it}, timeout=0.1)
+    assert not closing_it.done()
+    go.set()
+    await asyncio.gather(forgetting, closing_it)
+    assert not remnants_in(path)
+
+
+async def test_what_another_process_writes_meanwhile_is_neither_lost_nor_in_the_way(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests = Guests(database)
+    await guests.come_and_go(60)
+    writes = iter([-1, -2])
+
+    def look(file: BinaryIO, pages: Collection[int] | None = None) -> list[int]:
+        found = pages_with_remnants(file, pages)
+        for key in itertools.islice(writes, 1):  # behind the checkpoint
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("INSERT INTO secrets VALUES (?, ?)", (key, SECRET))
+        return found
+
+    monkeypatch.setattr(database_module, "pages_with_remnants", look)
+    await database.forget()
+    assert not remnants_in(path)
+    assert not guests.left_in(path.parent)
+    assert await count(database) == len(guests.alive) + 2
+
+
+def bring_back_log(path: Path) -> None:
+    """All that it has is in the file, as another process may do at any time."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def remnants_in(path: Path) -> bool:
     with path.open("rb") as file:
-        return has_remnants(file)
+        return bool(pages_with_remnants(file))
 
 
 @pytest.fixture
@@ -333,12 +436,12 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """How many pages each search for remnants looks at, None for all; no file is small."""
     seen: list[int | None] = []
 
-    def look(file: BinaryIO, pages: Collection[int] | None = None) -> bool:
+    def look(file: BinaryIO, pages: Collection[int] | None = None) -> list[int]:
         seen.append(None if pages is None else len(pages))
-        return has_remnants(file, pages)
+        return pages_with_remnants(file, pages)
 
     monkeypatch.setattr(remnants, "_SMALL_BYTES", 0)
-    monkeypatch.setattr(database_module, "has_remnants", look)
+    monkeypatch.setattr(database_module, "pages_with_remnants", look)
     return seen
 
 
@@ -362,8 +465,7 @@ async def test_a_log_that_began_anew_is_not_taken_for_all_that_was_written(
     database: Database, path: Path, looked_at: list[int | None]
 ) -> None:
     async def cut_log() -> None:
-        with closing(sqlite3.connect(path)) as other:
-            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        bring_back_log(path)
 
     guests = Guests(database)
     for interfere in (cut_log, database._engine.dispose):

@@ -4,7 +4,8 @@ A search asks the codes for the likeliest faces, a few hundred, reads the vector
 compares them exactly; so quantisation may overlook somebody and never lets anybody in. It takes
 more of them while a good part of what it took matches. What is promised is therefore the best
 matches, not every last one near the threshold: benchmarks/search.py has the figures. Joins
-codes.py and index_files.py; like every index it blocks and belongs on a thread.
+codes.py and index_files.py, whose files are closed when nobody holds the index any more; like every
+index it blocks and belongs on a thread.
 """
 
 from collections.abc import Sequence
@@ -129,9 +130,6 @@ class CodedIndex:
             self._require_whole()
             count = len(self)
             return self._keys[:count].tolist(), self._files.rows(np.arange(count))
-
-    def close(self) -> None:
-        self._files.close()
 
     def _require_whole(self) -> None:
         """A change that failed half-way may have left a vector under another face's key."""

@@ -75,10 +75,6 @@ class Index(Protocol):
         """Keys and vectors, for an index of another kind; of shape (n,) and (n, dimension)."""
         ...
 
-    def close(self) -> None:
-        """Give back files. Only searches that have begun go on."""
-        ...
-
 
 class VectorIndex:
     """Implements Index: float32, exhaustive, exact."""
@@ -124,10 +120,6 @@ class VectorIndex:
                 self._faiss.add_with_ids(np.stack(vectors), np.asarray(keys, np.int64))
             self._changed(generation)
 
-    def search(self, embedding: Embedding, cosine_min: float, limit: int) -> Nearest:
-        """search_all() for one."""
-        return self.search_all([embedding], cosine_min, limit)[0]
-
     def search_all(
         self, embeddings: Sequence[Embedding], cosine_min: float, limit: int
     ) -> list[Nearest]:
@@ -143,9 +135,6 @@ class VectorIndex:
         with self._gate.reading():
             keys = faiss.vector_to_array(self._faiss.id_map).tolist()
             return keys, self._stored().copy()
-
-    def close(self) -> None:
-        pass
 
     def _changed(self, generation: int) -> None:
         self.generation = generation

@@ -7,28 +7,33 @@ The database stays the truth, and nothing here is believed unseen. The header ha
 names the collection and its generation, or none while a change is under way; the words of a
 record add up to a constant and include the sum of its vector's words, and each is checked before
 it is used. What does not hold raises IndexDamaged, and whoever meets that removes the files.
-A vector that is deleted is overwritten where it lies; sync() brings that to the disk. Vectors stay
-in the system's cache, not in memory of ours, and are never mapped, so that a full or failing disk
-is an OSError. Knows nothing of FAISS, SQL or similarity; not safe beside a change.
+A vector that is deleted is overwritten where it lies; sync() brings that to the disk. The vectors
+of a smaller index are in memory, too; those of a larger one stay in the system's cache
+(cached_rows.py). Knows nothing of FAISS, SQL or similarity; not safe beside a change.
 """
 
-import ctypes
 import os
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamproc.collection.cached_rows import read_rows
+
+HELD_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Vectors up to this size are held in memory, where a search takes a third of the time."""
 
 _MAGIC: Final = b"spindex1"
 _HEADER: Final = struct.Struct("<8sII16sIqQ")  # magic, dimension, code, identity, centroids' CRC
 _PAGE: Final = 4096
 _TOTAL: Final = 0x9E3779B9  # any constant but 0, to which a page of zeros adds up
 _PLACES_MORE: Final = 4096  # the least that a file of vectors grows by; sparse until written
-_RWF_NOWAIT: Final = 8  # of <linux/fs.h>: what is not in the system's cache is not waited for
+
+_T = TypeVar("_T", bound=np.generic)
 
 CHANGING: Final = -1
 """The generation of files in which a change is under way, or was when all ended."""
@@ -60,11 +65,12 @@ class IndexFiles:
         self._centroids_crc = 0
         self._places = 0  # that there is room for
         self._sums: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._held: NDArray[np.float32] | None = np.empty((0, dimension), np.float32)
 
     @property
     def nbytes(self) -> int:
         """Memory in bytes."""
-        return self._sums.nbytes
+        return self._sums.nbytes + (self._held.nbytes if self._held is not None else 0)
 
     def create(self, centroids: NDArray[np.float32]) -> None:
         """Empty files, over any others; changing until told otherwise. Raises OSError."""
@@ -96,9 +102,14 @@ class IndexFiles:
         keys = records["key"].astype(np.int64)
         if len(np.unique(keys)) < count:
             raise IndexDamaged("a face has two places")
-        os.posix_fadvise(self._vectors, 0, self._at(count), os.POSIX_FADV_WILLNEED)
         self._sums = records["sum"].astype(np.uint32)
         self._make_room(count)
+        if self._held is None:
+            os.posix_fadvise(self._vectors, 0, self._at(count), os.POSIX_FADV_WILLNEED)
+        else:
+            vectors = np.frombuffer(_read(self._vectors, self._at(count), 0), "<f4")
+            self._held[:count] = vectors.reshape(count, self._dimension)
+            self._require_sums(self._held[:count], slice(count))
         codes = np.ascontiguousarray(records["code"][:, : self._code_bytes])
         return generation, np.frombuffer(centroids, "<f4").astype(np.float32), keys, codes
 
@@ -128,23 +139,22 @@ class IndexFiles:
         words = records.view("<u4").reshape(len(vectors), -1)
         records["check"] = np.uint32(_TOTAL) - words.sum(axis=1, dtype=np.uint32)
         self._sums[place:end] = sums
+        if self._held is not None:
+            self._held[place:end] = vectors
         _write(self._vectors, vectors.data, self._at(place))
         _write(self._codes, records.data, self._records_at + place * self._record.itemsize)
 
     def erase(self, place: int, end: int) -> None:
         """Zeros in the places from the one to before the other. Raises OSError."""
+        if self._held is not None:
+            self._held[place:end] = 0.0
         _write(self._vectors, bytes(self._at(end) - self._at(place)), self._at(place))
         size = self._record.itemsize
         _write(self._codes, bytes((end - place) * size), self._records_at + place * size)
 
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these places. Raises IndexDamaged, OSError."""
-        rows = np.empty((len(places), self._dimension), np.float32)
-        for row, place in zip(rows, places.tolist(), strict=True):
-            _read_into(self._vectors, row, self._at(place))
-        if (_sums(rows) != self._sums[places]).any():
-            raise IndexDamaged("a vector is not what was written")
-        return rows
+        return self._held[places] if self._held is not None else self._read_rows(places)
 
     def sync(self) -> None:
         """Return once all is on the disk. Raises OSError."""
@@ -158,7 +168,7 @@ class IndexFiles:
         self._codes = self._vectors = -1
 
     def __del__(self) -> None:
-        self.close()  # where a caller left while a thread was at work here
+        self.close()  # not before: a search may be under way that the index's owner has forgotten
 
     def generation(self) -> int:
         """What open() would find. Raises IndexDamaged, OSError."""
@@ -188,8 +198,19 @@ class IndexFiles:
         self._centroids_crc = crc
         return generation, count
 
+    def _read_rows(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        rows = np.empty((len(places), self._dimension), np.float32)
+        if not read_rows(self._vectors, places, rows):
+            raise IndexDamaged("the file of vectors is cut short")
+        self._require_sums(rows, places)
+        return rows
+
+    def _require_sums(self, rows: NDArray[np.float32], places: NDArray[np.int64] | slice) -> None:
+        if (_sums(rows) != self._sums[places]).any():
+            raise IndexDamaged("a vector is not what was written")
+
     def _make_room(self, count: int) -> None:
-        """Grow the file and the sums for at least this many places."""
+        """Grow the file and what is in memory for at least this many places."""
         places = self._places
         if places and count <= places:
             return
@@ -197,9 +218,10 @@ class IndexFiles:
         if os.fstat(self._vectors).st_size < self._at(places):
             os.ftruncate(self._vectors, self._at(places))
         self._places = places
-        sums = np.zeros(places, np.uint32)
-        sums[: len(self._sums)] = self._sums
-        self._sums = sums
+        self._sums = _grown(self._sums, places)
+        if self._held is not None:
+            is_small = self._at(places) <= HELD_BYTES_MAX
+            self._held = _grown(self._held, places) if is_small else None
 
     def _at(self, place: int) -> int:
         return place * self._dimension * 4
@@ -211,6 +233,12 @@ def _sums(rows: NDArray[np.float32]) -> NDArray[np.uint32]:
     return sums
 
 
+def _grown(array: NDArray[_T], places: int) -> NDArray[_T]:
+    grown = np.zeros((places, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
 def _read(handle: int, size: int, at: int) -> bytes:
     """As much as there is."""
     parts: list[bytes] = []
@@ -218,36 +246,6 @@ def _read(handle: int, size: int, at: int) -> bytes:
         parts.append(part)
         size, at = size - len(part), at + len(part)
     return b"".join(parts)
-
-
-class _IoVec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
-
-
-def _cached_reader() -> Callable[..., int] | None:
-    """preadv2(2), called with the interpreter's lock held: os.pread gives it up, and would wait for
-    it after each of some hundred rows, where all of them together take half a millisecond."""
-    try:
-        reader = ctypes.PyDLL(None).preadv2
-    except (AttributeError, OSError):  # not Linux, or an older C library
-        return None
-    reader.argtypes = (
-        ctypes.c_int, ctypes.POINTER(_IoVec), ctypes.c_int, ctypes.c_int64, ctypes.c_int,
-    )  # fmt: skip
-    reader.restype = ctypes.c_ssize_t
-    return reader
-
-
-_read_cached: Final = _cached_reader()
-
-
-def _read_into(handle: int, row: NDArray[np.float32], at: int) -> None:
-    """From the system's cache, or else from the disk with the interpreter's lock given up."""
-    vector = _IoVec(row.ctypes.data, row.nbytes)
-    if _read_cached and _read_cached(handle, vector, 1, at, _RWF_NOWAIT) == row.nbytes:
-        return
-    if os.preadv(handle, [row.data], at) < row.nbytes:
-        raise IndexDamaged("the file of vectors is cut short")
 
 
 def _write(handle: int, data: Any, at: int) -> None:

@@ -1,30 +1,29 @@
-"""The indexes of all collections: which kind each has, and that none is behind.
+"""The indexes of all collections: which are in memory, and that none is behind.
 
-Up to exact_faces_max faces a collection is searched exactly, by an index in memory that is read
-from the database; beyond that through codes, whose files lie beside the database. What grows past
-the bound, or shrinks below half of it, is changed in the background: searches go on with the old
-index, changes of that one collection wait. The database decides what exists; files that are
-damaged, of another collection or of none are removed, and those that are behind catch up.
+What grows past the bound of exact search, or shrinks below half of it, is changed in the
+background: searches go on with the old index, changes of that one collection wait. The database
+decides what exists; files that are damaged, of another collection or of none are removed, and
+those that are behind catch up. An index that is no longer here lives as long as searches on it
+do, its open files with it.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from streamproc.collection.coded import CodedIndex
-from streamproc.collection.index import Index, Nearest, VectorIndex
+from streamproc.collection.face_changes import Change
+from streamproc.collection.index import Index, Nearest
 from streamproc.collection.index_files import IndexDamaged
-from streamproc.collection.schema import CollectionInfo, not_found
-from streamproc.collection.store import Change, CollectionStore
-from streamproc.errors import StoreUnavailable
+from streamproc.collection.index_maker import IndexMaker, carried_through
+from streamproc.collection.schema import CollectionInfo
+from streamproc.collection.store import CollectionStore
+from streamproc.errors import CollectionNotFound, StoreDamaged, StoreUnavailable
 from streamproc.model.face import Embedding
 
 log = logging.getLogger(__name__)
@@ -46,42 +45,43 @@ class Indexes:
     ) -> None:
         """folder: for the files of large indexes; made when the first one is."""
         self._store = store
-        self._dimension = dimension
-        self._folder = folder
+        self._maker = IndexMaker(store, dimension, folder, exact_faces_max)
         self._bytes_max = bytes_max
-        self._exact_faces_max = exact_faces_max
         self._indexes: OrderedDict[int, Index] = OrderedDict()
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._making: dict[int, asyncio.Task[Index]] = {}
         self._changing: dict[int, asyncio.Task[None]] = {}
+        self._catching_up: asyncio.Task[None] | None = None
+        self._left: set[str] = set()  # stems of files that could not be removed
+        self._is_closed = False
 
     async def open(self) -> None:
-        """Remove files of nobody; let those catch up that a crash has left behind, so that they
-        lose what was deleted."""
-        left = {path.stem for path in self._folder.glob("*.*")} if self._folder.is_dir() else set()
-        for stem in sorted(left):
+        """Remove files of nobody. Those that a crash has left behind catch up in the background,
+        so that they lose what was deleted, whether or not anybody asks for them."""
+        behind = []
+        for stem in await asyncio.to_thread(self._maker.stems):
             collection = await self._store.by_key(int(stem)) if stem.isdecimal() else None
-            if collection is None:
-                await asyncio.to_thread(self._sweep, stem)
-                continue
             try:
-                generation = await asyncio.to_thread(
-                    CodedIndex.generation_of, *self._files_of(collection)
-                )
+                if collection is None:
+                    await self._sweep(stem)
+                elif await self._maker.generation(collection) != collection.generation:
+                    behind.append(collection)
             except (OSError, IndexDamaged) as error:
-                await self.discard(collection, error)
-                continue
-            if generation != collection.generation:
-                async with self.lock(collection):
-                    await self._load(collection)
+                assert collection is not None
+                await self._discarded_or_told(collection, error)
+            except StoreUnavailable as error:
+                log.warning("%s", error)
+        self._catching_up = asyncio.create_task(self._catch_up(behind))
 
     async def aclose(self) -> None:
-        for task in self._changing.values():
+        self._is_closed = True
+        tasks: list[asyncio.Task[Any]] = [*self._making.values(), *self._changing.values()]
+        if self._catching_up is not None:
+            tasks.append(self._catching_up)
+        for task in tasks:
             task.cancel()
-        if self._changing:
-            await asyncio.wait(self._changing.values())
-        for key, index in list(self._indexes.items()):
-            async with self._locks.get(key) or asyncio.Lock():
-                index.close()
+        if tasks:
+            await asyncio.wait(tasks)
         self._indexes.clear()
 
     def lock(self, collection: CollectionInfo) -> asyncio.Lock:
@@ -92,17 +92,30 @@ class Indexes:
         return lock
 
     async def of(self, collection: CollectionInfo) -> Index:
-        """An index that is not behind what was read from the database.
+        """An index that is not behind what was read from the database. It is made once for all
+        who wait for it, and to its end, whoever gives up.
 
         Raises CollectionNotFound, StoreUnavailable.
         """
         index = self._current(collection)
-        if index is None:
-            async with self.lock(collection):
-                index = self._current(collection)  # someone else may have made it meanwhile
-                if index is None:
-                    index = await self._made(collection)
+        while index is None or index.generation < collection.generation:
+            making = self._making.get(collection.key)
+            if making is None:
+                making = asyncio.create_task(self._make(collection))
+                self._making[collection.key] = making
+                making.add_done_callback(partial(self._is_made, collection.key))
+            await asyncio.wait({making})
+            if not making.cancelled():
+                index = making.result()
+            elif self._is_closed:
+                raise StoreUnavailable("the collections are closed; start streamproc again")
         return index
+
+    def abandon(self, collection: CollectionInfo) -> None:
+        """It is about to be deleted: what is being made of it is not waited for."""
+        making = self._making.get(collection.key)
+        if making is not None:
+            making.cancel()
 
     async def search_all(
         self,
@@ -128,38 +141,70 @@ class Indexes:
         )
 
     async def follow(self, collection: CollectionInfo, change: Change) -> None:
-        """The change that was made under the collection's lock, which is still held."""
+        """The change that was made under the collection's lock, which is still held.
+
+        Raises StoreUnavailable where what was deleted may be left in its files.
+        """
         index = self._indexes.get(collection.key)
         if index is None:
             if change.removed:
-                await self._load(collection)
+                await self._opened(collection)
             return
         try:
             await carried_through(
                 index.step, change.generation, add=change.added, remove=change.removed
             )
             if index.generation != change.generation and isinstance(index, CodedIndex):
-                await self._catch_up(collection, index)
+                await self._maker.catch_up(collection, index)
         except (OSError, IndexDamaged) as error:
             # The database has the change; what cannot follow it is made again.
             await self.discard(collection, error)
             return
         self._trim()
-        if self._is_of_wrong_kind(index) and collection.key not in self._changing:
+        if self._maker.is_of_wrong_kind(index) and collection.key not in self._changing:
             task = asyncio.create_task(self._change_kind(collection))
             self._changing[collection.key] = task
             task.add_done_callback(lambda _: self._changing.pop(collection.key, None))
 
     async def discard(self, collection: CollectionInfo, error: BaseException | None = None) -> None:
-        """Its index and the files, where the collection is deleted or they are of no use."""
-        index = self._indexes.pop(collection.key, None)
-        if index is not None:
-            index.close()
+        """Its index and the files, where the collection is deleted or they are of no use.
+
+        Raises StoreUnavailable where the files cannot be removed.
+        """
+        self._indexes.pop(collection.key, None)
         if error is not None:
             log.warning(
                 "the index of collection %s is made again: %s", collection.collection_id, error
             )
-        await asyncio.to_thread(self._sweep, str(collection.key))
+        await self._sweep(str(collection.key))
+
+    async def sweep_left(self) -> None:
+        """Another attempt at what could not be removed. Raises StoreUnavailable."""
+        for stem in sorted(self._left):
+            await self._sweep(stem)
+
+    async def _catch_up(self, behind: Sequence[CollectionInfo]) -> None:
+        for collection in behind:
+            async with self.lock(collection):
+                if collection.key in self._indexes:
+                    continue
+                try:
+                    await self._maker.opened(collection)  # and let go: nobody has asked for it
+                except (OSError, IndexDamaged) as error:
+                    await self._discarded_or_told(collection, error)
+                except CollectionNotFound:
+                    pass  # deleted meanwhile, its files too
+                except (StoreUnavailable, StoreDamaged) as error:
+                    log.warning(
+                        "the index of collection %s is still behind: %s",
+                        collection.collection_id, error,
+                    )  # fmt: skip
+
+    async def _discarded_or_told(self, collection: CollectionInfo, error: Exception) -> None:
+        try:
+            await self.discard(collection, error)
+        except StoreUnavailable as failure:
+            log.warning("%s", failure)
 
     def _current(self, collection: CollectionInfo) -> Index | None:
         index = self._indexes.get(collection.key)
@@ -168,89 +213,68 @@ class Indexes:
         self._indexes.move_to_end(collection.key)
         return index
 
-    async def _made(self, collection: CollectionInfo) -> Index:
-        """From its files, else from the database."""
-        behind = self._indexes.pop(collection.key, None)
-        if behind is not None:
-            behind.close()
-        opened = await self._load(collection)
-        if opened is not None:
-            return opened
-        index = self._new(collection, collection.face_count)
-        try:
-            # Closed here and now: a caller that leaves half-way keeps no connection.
-            async with aclosing(self._store.vectors.of(collection)) as parts:
-                async for generation, keys, vectors in parts:
-                    await carried_through(index.load, keys, vectors, generation)
-            await carried_through(index.complete)
-        except OSError as error:
-            await self.discard(collection)
-            raise _unavailable(error) from error
-        self._put(collection.key, index)
-        return index
+    async def _make(self, collection: CollectionInfo) -> Index:
+        async with self.lock(collection):
+            index = self._current(collection)  # a change may have brought it meanwhile
+            if index is None:
+                self._indexes.pop(collection.key, None)
+                index = await self._opened(collection) or await self._built(collection)
+            return index
 
-    async def _load(self, collection: CollectionInfo) -> CodedIndex | None:
-        """The index that its files hold, no longer behind; None if there are none of use."""
-        files = self._files_of(collection)
-        if not await asyncio.to_thread(files[0].with_suffix(".codes").exists):
-            return None
+    def _is_made(self, key: int, making: asyncio.Task[Index]) -> None:
+        del self._making[key]
+        if not making.cancelled():
+            making.exception()  # whoever still waits hears of it, or who asks next meets it
+
+    async def _opened(self, collection: CollectionInfo) -> Index | None:
+        """From its files, if they are of use."""
         try:
-            index = await asyncio.to_thread(CodedIndex.opened, *files)
-            await self._catch_up(collection, index)
+            index = await self._maker.opened(collection)
         except (OSError, IndexDamaged) as error:
             await self.discard(collection, error)
             return None
-        self._put(collection.key, index)
+        if index is not None:
+            self._put(collection.key, index)
         return index
 
-    async def _catch_up(self, collection: CollectionInfo, index: CodedIndex) -> None:
-        newest = await self._store.by_key(collection.key)
-        if newest is None:
-            raise not_found(collection.collection_id)
-        if newest.generation == index.generation:
-            return
-        generation, keys = await self._store.vectors.keys(collection)
-        had = index.keys()
-        missing = np.setdiff1d(keys, had).tolist()
-        vectors = await self._store.vectors.some(missing) if missing else None
-        gone = np.setdiff1d(had, keys).tolist()
-        await carried_through(index.change, generation, missing, vectors, gone)
+    async def _built(self, collection: CollectionInfo) -> Index:
+        try:
+            index = await self._maker.built(collection)
+        except OSError as error:
+            await self.discard(collection)
+            raise StoreUnavailable(
+                f"the index of a collection cannot be written ({error.strerror}); free space in "
+                "the data folder, or raise faces.exact_faces_max"
+            ) from error
+        self._put(collection.key, index)
+        return index
 
     async def _change_kind(self, collection: CollectionInfo) -> None:
         async with self.lock(collection):
             index = self._indexes.get(collection.key)
-            if index is None or not self._is_of_wrong_kind(index):
+            if index is None or not self._maker.is_of_wrong_kind(index):
                 return
-            other = self._new(collection, len(index))
             try:
-                await carried_through(_copy, index, other)
+                other = await self._maker.of_other_kind(collection, index)
             except (OSError, IndexDamaged) as error:
                 if isinstance(index, CodedIndex):
-                    await self.discard(collection, error)
+                    await self._discarded_or_told(collection, error)
                     return
                 log.warning(
                     "collection %s is still searched exactly, as the files of a quicker index "
                     "cannot be written: %s", collection.collection_id, error,
                 )  # fmt: skip
-                other.close()
-                await asyncio.to_thread(self._sweep, str(collection.key))
-                return
-            self._indexes[collection.key] = other
-            index.close()
-            if isinstance(index, CodedIndex):
-                await asyncio.to_thread(self._sweep, str(collection.key))
-
-    def _new(self, collection: CollectionInfo, count: int) -> Index:
-        if count <= self._exact_faces_max:
-            return VectorIndex(self._dimension)
-        return CodedIndex(*self._files_of(collection))
-
-    def _is_of_wrong_kind(self, index: Index) -> bool:
-        if isinstance(index, CodedIndex):
-            return len(index) < self._exact_faces_max // 2
-        return len(index) > self._exact_faces_max
+                other = index
+            self._put(collection.key, other)
+            if not isinstance(other, CodedIndex):
+                try:
+                    await self._sweep(str(collection.key))
+                except StoreUnavailable as error:
+                    log.warning("%s", error)
 
     def _put(self, key: int, index: Index) -> None:
+        if isinstance(index, CodedIndex):
+            self._left.discard(str(key))  # they are its files now
         self._indexes[key] = index
         self._indexes.move_to_end(key)
         self._trim()
@@ -263,45 +287,16 @@ class Indexes:
                 return
             lock = self._locks.get(key)
             if lock is None or not lock.locked():  # else it is being changed
-                index = self._indexes.pop(key)
-                total -= index.nbytes
-                index.close()
+                total -= self._indexes.pop(key).nbytes
 
-    def _files_of(self, collection: CollectionInfo) -> tuple[Path, bytes, int]:
-        """Stem, identity and dimension."""
-        parts = (collection.key, collection.arn, collection.created_at, collection.model_version)
-        identity = hashlib.sha256(repr(parts).encode()).digest()[:16]
-        return self._folder / str(collection.key), identity, self._dimension
-
-    def _sweep(self, stem: str) -> None:
-        for suffix in (".codes", ".vectors"):
-            (self._folder / stem).with_suffix(suffix).unlink(missing_ok=True)
-
-
-async def carried_through(work: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-    """On a thread, to its end: a thread cannot be cancelled, and nobody may close under it what it
-    writes to. A cancellation that came meanwhile is raised then."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    async def _sweep(self, stem: str) -> None:
+        self._left.add(stem)
         try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        task.exception()  # what it came to shows at the next search
-        raise cancelled
-    task.result()
-
-
-def _copy(one: Index, other: Index) -> None:
-    keys, vectors = one.everything()
-    other.load(keys, vectors, one.generation)
-    other.complete()
-
-
-def _unavailable(error: OSError) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"the index of a collection cannot be written ({error.strerror}); free space in the data "
-        "folder, or raise faces.exact_faces_max"
-    )
+            await asyncio.to_thread(self._maker.sweep, stem)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"files of an index cannot be removed ({error}), and what was deleted may be left "
+                "in them; see to the permissions and the disk of their folder, then delete again "
+                "or restart streamproc"
+            ) from error
+        self._left.discard(stem)

@@ -2,11 +2,11 @@
 
 A face's row never changes and its key is never used again, so a row may be kept until its face
 is deleted. A collection's row is good while the database's stamp is what it was before the row
-was read. Bounded; knows no SQL.
+was read. What was read before a deletion and comes after it is not kept. Bounded; knows no SQL.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from streamproc.collection.schema import CollectionInfo
@@ -24,10 +24,10 @@ class Known:
         self._stamp = stamp
         self._stamped: tuple[int, ...] = ()
         self._collections: dict[tuple[str, str], CollectionInfo] = {}
-        self._faces: OrderedDict[int, IndexedFace] = OrderedDict()
+        self._faces: OrderedDict[int, tuple[int, IndexedFace]] = OrderedDict()  # and whose it is
 
     def stamp(self) -> tuple[int, ...]:
-        """To be taken before a collection is read, and given with it."""
+        """To be taken before anything is read, and given with it."""
         return self._stamp()
 
     def collection(self, region: str, collection_id: str) -> CollectionInfo | None:
@@ -42,18 +42,32 @@ class Known:
         self._collections[collection.region, collection.collection_id] = collection
 
     def face(self, key: int) -> IndexedFace | None:
-        face = self._faces.get(key)
-        if face is not None:
-            self._faces.move_to_end(key)
-        return face
+        if key not in self._faces:
+            return None
+        self._faces.move_to_end(key)
+        return self._faces[key][1]
 
-    def keep_face(self, key: int, face: IndexedFace) -> None:
-        self._faces[key] = face
-        if len(self._faces) > FACES_MAX:
+    def keep_faces(
+        self,
+        collection: CollectionInfo,
+        faces: Mapping[int, IndexedFace],
+        stamp: tuple[int, ...],
+    ) -> None:
+        """Unless something has been committed since the stamp was taken: it may have deleted
+        them, and nobody would forget them again."""
+        if not faces or stamp != self._stamp():
+            return
+        for key, face in faces.items():
+            self._faces[key] = collection.key, face
+        while len(self._faces) > FACES_MAX:
             self._faces.popitem(last=False)
 
-    def forget(self, keys: Iterable[int]) -> None:
+    def forget(self, keys: Iterable[int] = ()) -> None:
         """Faces that are deleted, and what collections were before a change."""
         self._collections.clear()
         for key in keys:
             self._faces.pop(key, None)
+
+    def forget_all_of(self, collection: CollectionInfo) -> None:
+        """A collection that is deleted."""
+        self.forget([key for key, (whose, _) in self._faces.items() if whose == collection.key])

@@ -6,7 +6,7 @@ is in memory asks the database nothing. Knows nothing of pictures, AWS requests 
 lives.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,19 @@ from typing import Self
 import numpy as np
 
 from streamproc.clock import Clock
+from streamproc.collection.finder import Finder
 from streamproc.collection.indexes import Indexes
 from streamproc.collection.known import Known
 from streamproc.collection.people import best_per_person
 from streamproc.collection.processor_search import ProcessorSearch, permanent_failures
 from streamproc.collection.schema import CollectionInfo
 from streamproc.collection.store import CollectionStore
-from streamproc.errors import CollectionNotFound, ModelMismatch
+from streamproc.errors import CollectionNotFound
 from streamproc.model.engine import EngineInfo
 from streamproc.model.face import MATCHES_MAX, Embedding, Face, IndexedFace, Match
 from streamproc.model.image_id import image_id_of
 from streamproc.model.person import Celebrity, Recognised
 from streamproc.model.processor import ProcessorSpec
-
-# Cosines of float32 vectors are this exact; the calibration then decides what matches.
-_COSINE_SLACK = 1e-5
 
 
 class CollectionService:
@@ -46,11 +44,10 @@ class CollectionService:
     ) -> None:
         self.info = info
         self._store = store
-        self._similarity = similarity
-        self._cosine = cosine
         self._clock = clock
         self._indexes = indexes
         self._known = Known(store.stamp)
+        self._finder = Finder(store, indexes, self._known, info, similarity, cosine)
 
     @classmethod
     async def open(
@@ -115,12 +112,16 @@ class CollectionService:
     async def delete(self, region: str, collection_id: str) -> None:
         """The collection with its faces and people; no byte of their vectors is left when this
         returns. Raises CollectionNotFound."""
+        await self._indexes.sweep_left()
         collection = await self._store.get(region, collection_id)
-        async with self._indexes.lock(collection):
-            await self._store.delete(collection)
-            self._known.forget(())
-            await self._indexes.discard(collection)
-        await self._store.forget()
+        self._indexes.abandon(collection)
+        try:
+            async with self._indexes.lock(collection):
+                await self._store.delete(collection)
+                self._known.forget_all_of(collection)
+                await self._indexes.discard(collection)
+        finally:  # what is deleted is forgotten, whatever its index met with
+            await self._store.forget()
 
     async def add_faces(
         self,
@@ -138,7 +139,7 @@ class CollectionService:
         again but returned as it is. faces_max bounds those of the collection. Raises
         CollectionNotFound, ModelMismatch or TooManyFaces.
         """
-        collection = await self._usable(region, collection_id)
+        collection = await self._finder.usable(region, collection_id)
         if not faces:
             return []
         image_id = image_id_of(image_digest, external_image_id)
@@ -146,7 +147,7 @@ class CollectionService:
             change = await self._store.add(
                 collection, image_id, external_image_id, faces, faces_max=faces_max
             )
-            self._known.forget(())
+            self._known.forget()
             await self._indexes.follow(collection, change)
         return list(change.faces)
 
@@ -170,12 +171,15 @@ class CollectionService:
     ) -> list[str]:
         """The ids that were there and now are not; no byte of their vectors is left when this
         returns. Raises CollectionNotFound."""
+        await self._indexes.sweep_left()
         collection = await self._store.get(region, collection_id)
-        async with self._indexes.lock(collection):
-            change = await self._store.remove(collection, face_ids)
-            self._known.forget(change.removed)
-            await self._indexes.follow(collection, change)
-        await self._store.forget()
+        try:
+            async with self._indexes.lock(collection):
+                change = await self._store.remove(collection, face_ids)
+                self._known.forget(change.removed)
+                await self._indexes.follow(collection, change)
+        finally:  # what is deleted is forgotten, whatever its index met with
+            await self._store.forget()
         return [face.face_id for face in change.faces]
 
     async def search(
@@ -207,8 +211,8 @@ class CollectionService:
         limit: int = MATCHES_MAX,
     ) -> list[list[Match]]:
         """search() for several faces at once: a list for each, in their order."""
-        collection = await self._usable(region, collection_id)
-        return await self._search(collection, embeddings, threshold, limit)
+        collection = await self._finder.usable(region, collection_id)
+        return await self._finder.search(collection, embeddings, threshold, limit)
 
     async def search_by_face_id(
         self, region: str, collection_id: str, face_id: str, *, threshold: float, limit: int
@@ -217,9 +221,11 @@ class CollectionService:
 
         Raises CollectionNotFound, ModelMismatch or FaceNotFound.
         """
-        collection = await self._usable(region, collection_id)
+        collection = await self._finder.usable(region, collection_id)
         key, embedding = await self._store.embedding(collection, face_id)
-        [matches] = await self._search(collection, [embedding], threshold, limit, but_not=key)
+        [matches] = await self._finder.search(
+            collection, [embedding], threshold, limit, but_not=key
+        )
         return matches
 
     async def put_people(
@@ -258,15 +264,15 @@ class CollectionService:
         """
         found: list[Recognised] = []
         for collection in await self._store.registry.collections_with_people(region):
-            self._check_pack(collection)
+            self._finder.check_pack(collection)
             with suppress(CollectionNotFound):  # deleted since
-                [matches] = await self._search(collection, [embedding], threshold, limit)
+                [matches] = await self._finder.search(collection, [embedding], threshold, limit)
                 found += await self._store.registry.recognise(collection, matches)
         return best_per_person(found)
 
     def compare(self, one: Embedding, other: Embedding) -> float:
         """The Similarity of two faces, 0 to 100."""
-        return self._similarity_of(float(np.dot(one, other)))
+        return self._finder.similarity(float(np.dot(one, other)))
 
     @asynccontextmanager
     async def searcher(
@@ -278,72 +284,7 @@ class CollectionService:
         while its database cannot be read.
         """
         with permanent_failures():
-            await self._indexes.of(await self._usable(spec.region, spec.collection_id))
+            await self._indexes.of(await self._finder.usable(spec.region, spec.collection_id))
         yield ProcessorSearch(
             partial(self.search_all, spec.region, spec.collection_id, threshold=threshold)
         )
-
-    async def _usable(self, region: str, collection_id: str) -> CollectionInfo:
-        collection = self._known.collection(region, collection_id)
-        if collection is None:
-            stamp = self._known.stamp()
-            collection = await self._store.get(region, collection_id)
-            self._known.keep_collection(collection, stamp)
-        self._check_pack(collection)
-        return collection
-
-    def _check_pack(self, collection: CollectionInfo) -> None:
-        if collection.model_version != self.info.model_version:
-            raise ModelMismatch(
-                f"collection {collection.collection_id} was made with pack {collection.pack} "
-                f"(model {collection.model_version}), and pack {self.info.pack} (model "
-                f"{self.info.model_version}) runs now; their faces cannot be compared. Run "
-                f"pack {collection.pack} again, or index the pictures into a new collection."
-            )
-
-    async def _search(
-        self,
-        collection: CollectionInfo,
-        embeddings: Sequence[Embedding],
-        threshold: float,
-        limit: int,
-        but_not: int | None = None,
-    ) -> list[list[Match]]:
-        if not embeddings:
-            return []
-        cosine_min = self._cosine(threshold) - _COSINE_SLACK
-        found = await self._indexes.search_all(collection, embeddings, cosine_min, limit + 1)
-        similar = [
-            [
-                (key, similarity)
-                for key, cosine in nearest
-                if key != but_not and (similarity := self._similarity_of(cosine)) >= threshold
-            ][:limit]
-            for nearest in found
-        ]
-        faces = await self._faces(collection, {key for part in similar for key, _ in part})
-        return [
-            [Match(faces[key], similarity) for key, similarity in part if key in faces]
-            for part in similar
-        ]
-
-    async def _faces(
-        self, collection: CollectionInfo, keys: Iterable[int]
-    ) -> dict[int, IndexedFace]:
-        """Those of the keys that are still there."""
-        faces, missing = {}, []
-        for key in keys:
-            face = self._known.face(key)
-            if face is None:
-                missing.append(key)
-            else:
-                faces[key] = face
-        if missing:
-            read = await self._store.faces_by_key(collection, missing)
-            for key, face in read.items():
-                self._known.keep_face(key, face)
-            faces |= read
-        return faces
-
-    def _similarity_of(self, cosine: float) -> float:
-        return self._similarity(max(-1.0, min(1.0, cosine)))

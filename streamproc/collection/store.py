@@ -5,17 +5,16 @@ whoever mirrors a collection can tell whether it is behind. Knows nothing of pic
 similarity or FAISS.
 """
 
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.collection import schema
+from streamproc.collection.face_changes import Change, add_faces, remove_faces
 from streamproc.collection.people import Registry
 from streamproc.collection.schema import (
     CollectionInfo,
@@ -27,36 +26,20 @@ from streamproc.collection.schema import (
 )
 from streamproc.collection.stored_vectors import StoredVectors
 from streamproc.db import Database
-from streamproc.db.settings import beside
 from streamproc.errors import (
     CollectionExists,
     FaceNotFound,
     TooManyCollections,
     TooManyFaces,
 )
-from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
-
-_SAME_FACE_IOU = 0.5
-"""Boxes of one picture that overlap this much are one face: detectors suppress overlaps
-below it, and a second run of the same model moves a box by far less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a transaction did to a collection, for those who mirror it."""
-
-    generation: int
-    faces: tuple[IndexedFace, ...]  # in the order asked for
-    added: tuple[tuple[int, Embedding], ...] = ()
-    removed: tuple[int, ...] = ()
+from streamproc.model.face import Embedding, Face, IndexedFace
 
 
 class CollectionStore:
     """Every method that changes something has it on disk when it returns."""
 
-    def __init__(self, database: Database, path: Path, account_id: str, dimension: int) -> None:
+    def __init__(self, database: Database, account_id: str, dimension: int) -> None:
         self._database = database
-        self._files = (path, beside(path, "-wal"))
         self._account_id = account_id
         self._dimension = dimension
         self.registry = Registry(database, account_id)
@@ -66,19 +49,11 @@ class CollectionStore:
     async def open(cls, path: Path, account_id: str, dimension: int) -> Self:
         """Raises StoreDamaged if the file cannot be read."""
         database = await Database.open_file(path, schema.metadata, schema.REVISIONS)
-        return cls(database, path, account_id, dimension)
+        return cls(database, account_id, dimension)
 
     def stamp(self) -> tuple[int, ...]:
-        """Another one after every commit, whoever made it: size and time of what commits are
-        written to. Microseconds, where a statement takes a thread and a millisecond."""
-        stamp: list[int] = []
-        for file in self._files:
-            try:
-                status = file.stat()
-            except FileNotFoundError:
-                continue
-            stamp += (status.st_size, status.st_mtime_ns)
-        return tuple(stamp)
+        """Another one after every commit, whoever made it."""
+        return self._database.stamp()
 
     async def close(self) -> None:
         await self._database.close()
@@ -168,51 +143,20 @@ class CollectionStore:
         faces_max bounds those of the collection. Raises CollectionNotFound; TooManyFaces, and
         adds none.
         """
-        indexed: list[IndexedFace] = []
-        added: list[tuple[int, Embedding]] = []
         async with self._database.write() as connection:
-            generation = await _next_generation(connection, collection)
-            rows = await connection.execute(
-                select(*described_faces).where(
-                    faces.c.collection == collection.key, faces.c.image_id == image_id
-                )
-            )
-            known = [schema.face_of(row, collection) for row in rows]
-            for face in found:
-                same = next((old for old in known if _is_same(old.box, face.box)), None)
-                if same is None:
-                    if face.embedding is None:
-                        raise ValueError(f"a face at {face.box} has no embedding to be kept")
-                    same = _new_face(face, image_id, external_image_id, collection)
-                    result = await connection.execute(
-                        insert(faces).values(schema.face_values(same, face.embedding, collection))
-                    )
-                    added.append((_key(result.inserted_primary_key), face.embedding))
-                indexed.append(same)
-            count = await _count(connection, collection, len(added))
-            if added and faces_max is not None and count > faces_max:
+            change = await add_faces(connection, collection, image_id, external_image_id, found)
+            count = change.face_count
+            if change.added and faces_max is not None and count > faces_max:
                 raise TooManyFaces(
                     f"Collection {collection.collection_id} would hold {count} faces; the most "
                     f"is {faces_max} (faces.faces_per_collection_max)."
                 )
-        return Change(generation, tuple(indexed), added=tuple(added))
+        return change
 
     async def remove(self, collection: CollectionInfo, face_ids: Sequence[str]) -> Change:
         """Delete faces; ids that are not there are no error. Raises CollectionNotFound."""
         async with self._database.write() as connection:
-            generation = await _next_generation(connection, collection)
-            gone = await connection.execute(
-                delete(faces)
-                .where(faces.c.collection == collection.key, faces.c.face_id.in_(face_ids))
-                .returning(*described_faces)
-            )
-            rows = gone.all()
-            await _count(connection, collection, -len(rows))
-        return Change(
-            generation,
-            tuple(schema.face_of(row, collection) for row in rows),
-            removed=tuple(row.key for row in rows),
-        )
+            return await remove_faces(connection, collection, face_ids)
 
     async def list_faces(
         self, collection: CollectionInfo, after: str, limit: int, face_ids: Sequence[str] | None
@@ -255,30 +199,6 @@ class CollectionStore:
             return list(result.all())
 
 
-async def _next_generation(connection: AsyncConnection, collection: CollectionInfo) -> int:
-    # First in its transaction: where several daemons share a database, it locks the row.
-    generation = await connection.scalar(
-        update(collections)
-        .where(collections.c.key == collection.key)
-        .values(generation=collections.c.generation + 1)
-        .returning(collections.c.generation)
-    )
-    if generation is None:
-        raise not_found(collection.collection_id)
-    return int(generation)
-
-
-async def _count(connection: AsyncConnection, collection: CollectionInfo, more: int) -> int:
-    """How many faces the collection has now."""
-    count = await connection.scalar(
-        update(collections)
-        .where(collections.c.key == collection.key)
-        .values(face_count=collections.c.face_count + more)
-        .returning(collections.c.face_count)
-    )
-    return int(count or 0)
-
-
 async def _check_room(
     connection: AsyncConnection, region: str, collection_id: str, collections_max: int
 ) -> None:
@@ -292,28 +212,3 @@ async def _check_room(
             f"Region {region} has {count} collections, as many as may be "
             "(faces.collections_max); delete one first."
         )
-
-
-def _new_face(
-    face: Face, image_id: str, external_image_id: str | None, collection: CollectionInfo
-) -> IndexedFace:
-    return IndexedFace(
-        face_id=str(uuid.uuid4()),
-        image_id=image_id,
-        external_image_id=external_image_id,
-        box=face.box,
-        confidence=face.confidence,
-        model_version=collection.model_version,
-    )
-
-
-def _key(primary_key: Sequence[Any] | None) -> int:
-    assert primary_key is not None
-    return int(primary_key[0])
-
-
-def _is_same(one: BoundingBox, other: BoundingBox) -> bool:
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    overlap = max(width, 0.0) * max(height, 0.0)
-    return overlap > _SAME_FACE_IOU * (one.area + other.area - overlap)

@@ -51,22 +51,27 @@ class StoredVectors:
     async def keys(self, collection: CollectionInfo) -> tuple[int, NDArray[np.int64]]:
         """(generation, keys of its faces). Raises CollectionNotFound."""
         wanted = _of(collection, select(collections.c.generation, faces.c.key))
+        generation = None
+        parts: list[NDArray[np.int64]] = []
         async with self._database.read() as connection:
-            rows = (await connection.execute(wanted)).all()
-        if not rows:
+            result = await connection.stream(wanted)
+            async for part in result.partitions(_ROWS_PER_PART):
+                generation = int(part[0].generation)
+                keys = [row.key for row in part if row.key is not None]
+                parts.append(np.asarray(keys, np.int64))
+        if generation is None:
             raise not_found(collection.collection_id)
-        keys = [row.key for row in rows if row.key is not None]
-        return int(rows[0].generation), np.asarray(keys, np.int64)
+        return generation, np.concatenate(parts)
 
-    async def some(self, keys: Sequence[int]) -> NDArray[np.float32]:
-        """The vectors of these faces, all of which are there, in their order."""
+    async def some(self, keys: Sequence[int]) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of the keys whose faces are still there, and their vectors."""
         blobs: dict[int, bytes] = {}
         async with self._database.read() as connection:
             for start in range(0, len(keys), _ROWS_PER_STATEMENT):
                 part = keys[start : start + _ROWS_PER_STATEMENT]
                 wanted = select(faces.c.key, faces.c.embedding).where(faces.c.key.in_(part))
                 blobs |= {row.key: row.embedding for row in await connection.execute(wanted)}
-        return schema.vectors_of([blobs[key] for key in keys], self._dimension)
+        return list(blobs), schema.vectors_of(list(blobs.values()), self._dimension)
 
 
 def _of(collection: CollectionInfo, wanted: Select[Any]) -> Select[Any]:

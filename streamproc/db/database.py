@@ -7,16 +7,18 @@ failures failures.py's, its schema's history revisions.py's.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from sqlalchemy import URL, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from streamproc.db.commits import Commits
 from streamproc.db.failures import BUSY_TIMEOUT_S, store_failures
-from streamproc.db.remnants import LogLife, has_remnants, read_log
+from streamproc.db.remnants import LogLife, pages_with_remnants, read_log, wipe
 from streamproc.db.revisions import Revisions, copies, prepare
 from streamproc.db.settings import WAL_BYTES_MAX, apply_pragmas, beside
 from streamproc.db.writer import GroupCommit, Work
@@ -46,9 +48,11 @@ class Database:
         self._writing = asyncio.Lock()
         self._group = GroupCommit(path, self._turn)
         self._wal_bytes_max = WAL_BYTES_MAX
-        self._file: BinaryIO | None = None  # beside SQLite's own; see has_remnants()
+        self._commits = Commits(path)
+        self._file: BinaryIO | None = None  # beside SQLite's own; see pages_with_remnants()
         self._owed = self._paid = 0  # calls of forget(), and those that what is done has served
         self._forgetting: asyncio.Task[None] | None = None
+        self._wiping_failed = False  # zeros may be in the file that are not on disk
         self._clean_before: LogLife | None = (
             None  # without remnants when this life of the log began
         )
@@ -93,6 +97,11 @@ class Database:
             async with self._engine.connect() as connection:
                 yield connection
 
+    def stamp(self) -> tuple[int, ...]:
+        """Another one after every commit, whoever made it: what was read with this one in hand is
+        good until then. Microseconds, where a statement takes a thread and a millisecond."""
+        return self._commits.stamp()
+
     async def forget(self) -> None:
         """Return once nothing that was deleted is in any file of this database.
 
@@ -125,6 +134,7 @@ class Database:
             self._forgetting.cancel()
             await asyncio.wait({self._forgetting})
         await self._group.close()
+        self._commits.close()
         # The connection that closes last copies the log into the file, and deletes it.
         await self._engine.dispose()
         if self._file is not None:
@@ -185,15 +195,39 @@ class Database:
         # Only what the log has carried can have changed, if it carried all there was since.
         known = life is not None and life == self._clean_before
         if self._file is None:
-            self._file = self._path.open("rb", buffering=0)
-        if await asyncio.to_thread(has_remnants, self._file, pages if known else None):
-            with store_failures(str(self._path)):
-                async with self._engine.connect() as connection:
-                    await connection.exec_driver_sql("VACUUM")  # every page anew
-            life, _ = await asyncio.to_thread(read_log, beside(self._path, "-wal"))
-            if not await self._cut_log():
-                return False
+            self._file = self._path.open("r+b", buffering=0)
+        found = await asyncio.to_thread(pages_with_remnants, self._file, pages if known else None)
         self._clean_before = life.next if life is not None else None
+        if found or self._wiping_failed:
+            self._clean_before = None
+            self._wiping_failed = True  # until it is known to be on disk, and read by everybody
+            wiping = asyncio.ensure_future(asyncio.to_thread(self._wipe, self._file, found))
+            try:
+                is_wiped = await asyncio.shield(wiping)
+            except asyncio.CancelledError:
+                await asyncio.wait({wiping})  # nobody writes or closes the file meanwhile
+                raise
+            if not is_wiped:
+                return False
+            self._wiping_failed = False
+            self._clean_before, _ = await asyncio.to_thread(read_log, beside(self._path, "-wal"))
+        return True
+
+    def _wipe(self, file: BinaryIO, pages: Collection[int]) -> bool:
+        """Overwrite remnants; False if another process has written meanwhile."""
+        with (
+            store_failures(str(self._path)),
+            closing(sqlite3.connect(self._path, isolation_level=None)) as connection,
+        ):
+            apply_pragmas(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            if _size(beside(self._path, "-wal")):
+                return False
+            wipe(file, pages)
+            # A commit, of what it was: nobody writes a page again from a memory of its remnant.
+            [version] = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version={version}")
+            connection.execute("COMMIT")
         return True
 
     async def _bound_wal(self) -> None:

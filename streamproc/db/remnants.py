@@ -3,8 +3,9 @@
 SQLite zeros a row where it lies when it is deleted. Where it moves rows from page to page before
 that, as pages are filled and emptied, an old place of a row may stay in the unallocated part of a
 page. Knows the layout of a page (https://www.sqlite.org/fileformat.html#b_tree_pages) and of the
-write-ahead log (#the_write_ahead_log), which it only ever reads; VACUUM is what removes what is
-found.
+write-ahead log (#the_write_ahead_log), which it only ever reads. What is found is overwritten where
+it lies: SQLite gives no meaning to what a page has there, and VACUUM, which would do it too, copies
+the whole file twice for one page. Knows no connections; whoever calls keeps writers away.
 """
 
 import os
@@ -31,13 +32,13 @@ _WORD: Final = 2**32
 class LogLife:
     """One life of the log: from where it begins at its first frame to where it does so again."""
 
-    sequence: int
     salt: int  # random in a new log, so that one of another process's is not taken for ours
 
     @property
     def next(self) -> "LogLife":
-        """What follows once the log has been cut: SQLite counts both up by one."""
-        return LogLife((self.sequence + 1) % _WORD, (self.salt + 1) % _WORD)
+        """What follows once the log has been cut: SQLite counts up by one, or takes another salt
+        at random where a connection writes first that has never seen the log begin anew."""
+        return LogLife((self.salt + 1) % _WORD)
 
 
 def read_log(wal: Path) -> tuple[LogLife | None, frozenset[int]]:
@@ -51,7 +52,7 @@ def read_log(wal: Path) -> tuple[LogLife | None, frozenset[int]]:
         header = file.read(_LOG_HEADER_BYTES)
         if len(header) < _LOG_HEADER_BYTES:
             return None, frozenset()
-        page_bytes, sequence, salt = (int.from_bytes(header[at : at + 4]) for at in (8, 12, 16))
+        page_bytes, salt = (int.from_bytes(header[at : at + 4]) for at in (8, 16))
         pages: set[int] = set()
         frame = file.read(_FRAME_HEADER_BYTES)
         # What lies behind with other salts is of an earlier life.
@@ -59,54 +60,84 @@ def read_log(wal: Path) -> tuple[LogLife | None, frozenset[int]]:
             pages.add(int.from_bytes(frame[:4]))
             file.seek(page_bytes, 1)
             frame = file.read(_FRAME_HEADER_BYTES)
-    return LogLife(sequence, salt), frozenset(pages)
+    return LogLife(salt), frozenset(pages)
 
 
-def has_remnants(file: BinaryIO, pages: Collection[int] | None = None) -> bool:
-    """Whether any table of a database file may have a part of a row outside its rows. Blocks.
+def pages_with_remnants(file: BinaryIO, pages: Collection[int] | None = None) -> list[int]:
+    """The pages of a database file, by number from 1 on, that have a part of a row outside the
+    rows of their table. Blocks.
 
     file is the caller's to keep open: closing it would take away the locks of all connections
     of this process (https://www.sqlite.org/howtocorrupt.html, section 2.2), and whoever closes
     the database next would delete its log as its last user.
 
-    pages, by number from 1 on, are all that can have gained one since there was none. That holds
-    for a file that one process writes, so it is used for large files only, which are.
+    pages are all that can have gained one since there was none. That holds for a file that one
+    process writes, so it is used for large files only, which are.
     """
     if file.seek(0, os.SEEK_END) <= _SMALL_BYTES:
         pages = None
+    size = _page_bytes(file)
+    found = _all_pages(file, size) if pages is None else _these_pages(file, size, pages)
+    return [number for number, page in found if _remnant(number, page)]
+
+
+def wipe(file: BinaryIO, pages: Collection[int]) -> None:
+    """Zeros over what pages_with_remnants() found, on the disk when this returns. Blocks.
+
+    The log has to be empty and no writer may begin, in any process: what a page is in the file is
+    what it is. Readers see no difference. What connections hold of these pages in memory is as it
+    was, until a commit makes them read anew.
+    """
+    size = _page_bytes(file)
+    for number, page in _these_pages(file, size, pages):
+        if remnant := _remnant(number, page):
+            file.seek((number - 1) * size + remnant.start)
+            zeros = memoryview(bytes(len(remnant)))
+            while zeros:
+                zeros = zeros[file.write(zeros) :]
+    os.fsync(file.fileno())
+
+
+def _page_bytes(file: BinaryIO) -> int:
     file.seek(0)
     size = int.from_bytes(file.read(_FILE_HEADER_BYTES)[16:18])
-    size = 65536 if size == 1 else size
-    found = _all_pages(file, size) if pages is None else _these_pages(file, size, pages)
-    return any(_has_remnant(page, first) for page, first in found)
+    return 65536 if size == 1 else size
 
 
-def _all_pages(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bool]]:
-    """Every page, and whether it is the first of the file."""
+def _all_pages(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Every page that may be a leaf of a table, with its number."""
     file.seek(0)
-    is_first = True
+    number = 0
     while part := file.read(_PART_BYTES):
         for at in range(0, len(part), size):
+            number += 1
             # A page of other kinds begins with a page number: 0 in files below 64 GiB.
-            if part[at] == _LEAF or is_first:
-                yield part[at : at + size], is_first
-            is_first = False
+            if part[at] == _LEAF:
+                yield number, part[at : at + size]
 
 
-def _these_pages(file: BinaryIO, size: int, pages: Collection[int]) -> Iterator[tuple[bytes, bool]]:
+def _these_pages(file: BinaryIO, size: int, pages: Collection[int]) -> Iterator[tuple[int, bytes]]:
     for number in sorted(pages):
         file.seek((number - 1) * size)
         if page := file.read(size):  # else the file has been made shorter since
-            yield page, number == 1
+            yield number, page
 
 
-def _has_remnant(page: bytes, is_first: bool) -> bool:
-    start = _FILE_HEADER_BYTES if is_first else 0
-    if page[start] != _LEAF:
-        return False
-    rows = int.from_bytes(page[start + 3 : start + 5])
-    content = int.from_bytes(page[start + 5 : start + 7]) or 65536
-    unallocated = page[start + _LEAF_HEADER_BYTES + 2 * rows : content]
+def _remnant(number: int, page: bytes) -> range:
+    """The bytes of a page between the places of its rows and its rows, if any of a row is there;
+    empty if not, and if this is no leaf of a table. Page 1 has no rows but the schema's."""
+    if number == 1 or page[0] != _LEAF:
+        return range(0)
+    rows = int.from_bytes(page[3:5])
+    content = int.from_bytes(page[5:7]) or 65536
+    places = _LEAF_HEADER_BYTES
+    end = places + 2 * rows
+    unallocated = page[end:content]
     if unallocated == _ZEROS[: len(unallocated)]:  # many times as fast as looking for its ends
-        return False
-    return len(unallocated.strip(b"\0")) >= _REMNANT_BYTES
+        return range(0)
+    if len(unallocated.strip(b"\0")) < _REMNANT_BYTES:
+        return range(0)
+    # A page that only begins as a leaf does: a row that is there is never taken for one that was.
+    bounds = range(content, len(page))
+    are_rows = all(int.from_bytes(page[at : at + 2]) in bounds for at in range(places, end, 2))
+    return range(end, content) if are_rows and content <= len(page) else range(0)

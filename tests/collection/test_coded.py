@@ -11,6 +11,7 @@ from streamproc.collection.coded import CANDIDATES, CodedIndex
 from streamproc.collection.index import VectorIndex
 from streamproc.collection.index_files import IndexDamaged
 from tests.collection.crowd import CROWD_DIMENSION, people, photos
+from tests.collection.vectors import nearest
 
 IDENTITY = b"one of a kind..."
 
@@ -38,17 +39,15 @@ def test_everybody_is_found_with_the_cosine_that_exact_search_has(stem: Path) ->
     index, truth = coded(stem, 3000), exact(3000)
     for photo in photos(people(3000))[::30]:
         [found] = index.search_all([photo], 0.5, 3)
-        wanted = truth.search(photo, 0.5, 3)
+        wanted = nearest(truth, photo, 0.5, 3)
         assert [key for key, _ in found] == [key for key, _ in wanted]
         assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in wanted])
-    index.close()
 
 
 def test_several_faces_are_answered_in_their_order(stem: Path) -> None:
     index = coded(stem, 1000)
     found = index.search_all(list(photos(people(1000))[:8]), 0.5, 1)
     assert [nearest[0][0] for nearest in found] == list(range(1, 9))
-    index.close()
 
 
 @pytest.mark.parametrize("limit", [1, 50, 2000])
@@ -56,13 +55,12 @@ def test_all_that_match_are_found_up_to_the_limit(stem: Path, limit: int) -> Non
     """More of them than are compared at first."""
     index, truth = coded(stem, 2000), exact(2000)
     one = people(1)[0]
-    matching = truth.search(one, 0.0, 2000)
+    matching = nearest(truth, one, 0.0, 2000)
     assert len(matching) > 2 * CANDIDATES
     [found] = index.search_all([one], 0.0, limit)
     best = [key for key, _ in matching[:limit]]
     assert len(found) == len(best)
     assert len({key for key, _ in found} & set(best)) >= 0.99 * len(best)
-    index.close()
 
 
 def test_what_is_added_is_found_and_what_is_removed_is_not(stem: Path) -> None:
@@ -76,7 +74,6 @@ def test_what_is_added_is_found_and_what_is_removed_is_not(stem: Path) -> None:
         assert number + 1 not in dict(found)
     assert len(index) == 301
     assert sorted(index.keys()) == [*range(101, 401), 1099]
-    index.close()
 
 
 def test_an_index_without_faces_finds_nothing(stem: Path) -> None:
@@ -85,14 +82,12 @@ def test_an_index_without_faces_finds_nothing(stem: Path) -> None:
     assert index.search_all([people(1)[0]], -1.0, 5) == [[]]
     index.step(7, add=[(4, people(1)[0])])
     assert [key for key, _ in index.search_all([people(1)[0]], 0.9, 5)[0]] == [4]
-    index.close()
 
 
 def test_a_step_that_skips_is_not_taken(stem: Path) -> None:
     index = coded(stem, 3)
     index.step(7, remove=[1])
     assert (len(index), index.generation) == (3, 5)
-    index.close()
 
 
 def test_it_is_opened_as_it_was_left(stem: Path) -> None:
@@ -106,8 +101,6 @@ def test_it_is_opened_as_it_was_left(stem: Path) -> None:
     assert again.search_all(asked, 0.3, 20) == before
     again.step(7, add=[(901, people(1, seed=4)[0])])
     assert again.search_all([people(1, seed=4)[0]], 0.9, 1)[0][0][0] == 901
-    for one in (index, again):
-        one.close()
 
 
 @pytest.mark.parametrize("writes", range(1, 12))
@@ -132,11 +125,9 @@ def test_a_crash_in_mid_change_leaves_nothing_that_is_believed(
         finished = True
     except KeyboardInterrupt:
         finished = False
-    index.close()
     if finished:
         again = CodedIndex.opened(stem, IDENTITY, CROWD_DIMENSION)
         assert (again.generation, len(again)) == (6, 48)
-        again.close()
     else:
         with pytest.raises(IndexDamaged, match="under way"):
             CodedIndex.opened(stem, IDENTITY, CROWD_DIMENSION)
@@ -159,7 +150,6 @@ def test_an_index_whose_change_failed_names_nobody(
         index.search_all([people(50)[0]], 0.5, 1)
     with pytest.raises(IndexDamaged, match="a change of it failed"):
         index.everything()
-    index.close()
 
 
 def test_no_byte_of_a_removed_vector_is_left(stem: Path) -> None:
@@ -169,7 +159,6 @@ def test_no_byte_of_a_removed_vector_is_left(stem: Path) -> None:
     for number, vector in enumerate(people(100), 1):
         is_gone = number in {1, 50, 99, 100}
         assert all((vector.tobytes()[at : at + 32] in held) != is_gone for at in (0, 37, 96))
-    index.close()
 
 
 def test_searches_beside_changes_see_whole_generations(stem: Path) -> None:
@@ -196,4 +185,3 @@ def test_searches_beside_changes_see_whole_generations(stem: Path) -> None:
         thread.join()
     assert not wrong
     assert len(index) == 500
-    index.close()

@@ -19,7 +19,7 @@ from streamproc.cli.demo_video import EILEEN
 from streamproc.collection.index import VectorIndex
 from streamproc.collection.service import CollectionService
 from tests.collection.conftest import OpenService
-from tests.collection.vectors import DIMENSION, REGION, SQUARES, face_at, face_ids, unit
+from tests.collection.vectors import DIMENSION, REGION, SQUARES, face_at, face_ids, nearest, unit
 
 _WINDOW = 32
 
@@ -168,4 +168,4 @@ def test_the_index_overwrites_what_it_removes() -> None:
     assert (memory[:7] == many[[0, 1, 4, 5, 6, 7, 8]]).all()
     assert (memory[7:] == 0).all()
     gc.collect()
-    assert [key for key, _ in index.search(unit(5, 1), 0.999999, 10)] == [4]
+    assert [key for key, _ in nearest(index, unit(5, 1), 0.999999, 10)] == [4]

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamproc.collection import index_maker
 from streamproc.collection.coded import CodedIndex
+from streamproc.collection.codes import Codes
 from streamproc.collection.index import VectorIndex
 from streamproc.collection.index_files import IndexDamaged, IndexFiles
+from streamproc.collection.index_maker import IndexMaker
 from streamproc.collection.service import CollectionService
 from streamproc.collection.stored_vectors import StoredVectors
 from streamproc.errors import CollectionNotFound, StoreUnavailable
@@ -34,22 +37,24 @@ INFO = replace(SQUARES, dimension=CROWD_DIMENSION)
 def open_large(open_service: OpenService) -> OpenLarge:
     """Opens the service on one database; collections of more than EXACT_MAX faces are large."""
 
-    async def open_(exact_faces_max: int = EXACT_MAX) -> CollectionService:
-        return await open_service(info=INFO, exact_faces_max=exact_faces_max)
+    async def open_(index_bytes_max: int = 1 << 30) -> CollectionService:
+        return await open_service(
+            info=INFO, exact_faces_max=EXACT_MAX, index_bytes_max=index_bytes_max
+        )
 
     return open_
 
 
 def held_up(
-    load: Callable[..., None],
-) -> tuple[threading.Event, threading.Event, Callable[..., None]]:
-    """When it has begun, what lets it go on, and the load that does so."""
+    work: Callable[..., Any],
+) -> tuple[threading.Event, threading.Event, Callable[..., Any]]:
+    """When it has begun, what lets it go on, and the work that does so."""
     begun, go = threading.Event(), threading.Event()
 
-    def slow(*args: Any) -> None:
+    def slow(*args: Any) -> Any:
         begun.set()
         go.wait()
-        load(*args)
+        return work(*args)
 
     return begun, go, slow
 
@@ -58,23 +63,31 @@ def faces_of(vectors: NDArray[np.float32]) -> list[Face]:
     return [face_at(vector, left=number * 0.3) for number, vector in enumerate(vectors)]
 
 
-async def grown(service: CollectionService, count: int) -> list[str]:
-    """The ids of people(count) in the collection "team", which is now of its kind."""
-    await service.create(REGION, "team")
-    added = await service.add_faces(REGION, "team", "all", None, faces_of(people(count)))
-    await settled(service)
+async def grown(service: CollectionService, count: int, where: str = "team") -> list[str]:
+    """The ids of people(count) in a new collection, which is now of its kind."""
+    await service.create(REGION, where)
+    added = await service.add_faces(REGION, where, "all", None, faces_of(people(count)))
+    await settled(service, where)
     return face_ids(added)
 
 
-async def settled(service: CollectionService) -> None:
+async def settled(service: CollectionService, where: str = "team") -> None:
     """Every change of kind that was begun has ended."""
-    await service.search(REGION, "team", people(1)[0], threshold=50)
+    await service.search(REGION, where, people(1)[0], threshold=50)
     while service._indexes._changing:
         await asyncio.wait(service._indexes._changing.values())
 
 
-async def found(service: CollectionService, vector: NDArray[np.float32]) -> list[str]:
-    return face_ids(await service.search(REGION, "team", vector, threshold=60))
+async def caught_up(service: CollectionService) -> None:
+    """What a crash had left behind is as the database is."""
+    assert service._indexes._catching_up is not None
+    await service._indexes._catching_up
+
+
+async def found(
+    service: CollectionService, vector: NDArray[np.float32], where: str = "team"
+) -> list[str]:
+    return face_ids(await service.search(REGION, where, vector, threshold=60))
 
 
 async def agrees(service: CollectionService, ids: list[str], gone: set[int]) -> bool:
@@ -175,11 +188,86 @@ async def test_files_that_are_behind_catch_up_with_what_came_and_went(
     await service._store.add(collection, "picture", None, faces_of(newcomer))
     monkeypatch.setattr(StoredVectors, "of", Mock(side_effect=AssertionError("read again")))
     again = await open_large()
+    await caught_up(again)
     held = (tmp_path / "indexes" / "1.vectors").read_bytes()
     for number, vector in enumerate(people(60)):
         assert (vector.tobytes() in held) == (number >= 20)
     assert await agrees(again, ids, set(range(20)))
     assert len(await found(again, newcomer[0])) == 1
+
+
+async def test_an_index_catches_up_in_parts_of_bounded_memory(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_large()
+    await grown(service, 60)
+    collection = await service.describe(REGION, "team")
+    newcomers = people(23, seed=9)
+    added = await service._store.add(collection, "picture", None, faces_of(newcomers))
+    parts: list[int] = []
+    change = CodedIndex.change
+
+    def cut_short(self: CodedIndex, generation: int, keys: Sequence[int], *more: Any) -> None:
+        parts.append(len(keys))
+        if len(parts) == 3:
+            raise OSError(5, "Input/output error")
+        change(self, generation, keys, *more)
+
+    monkeypatch.setattr(index_maker, "PART_FACES", 10)
+    monkeypatch.setattr(CodedIndex, "change", cut_short)
+    again = await open_large()
+    await caught_up(again)
+    for newcomer, face in zip(newcomers, added.faces, strict=True):
+        assert (await found(again, newcomer))[0] == face.face_id
+    assert max(parts) == 10
+
+
+async def test_a_crash_while_an_index_catches_up_leaves_it_behind(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_large()
+    await grown(service, 60)
+    collection = await service.describe(REGION, "team")
+    newcomers = people(23, seed=9)
+    added = await service._store.add(collection, "picture", None, faces_of(newcomers))
+    monkeypatch.setattr(index_maker, "PART_FACES", 10)
+    some, read = StoredVectors.some, 0
+
+    async def crashing(*args: Any) -> Any:
+        nonlocal read
+        read += 1
+        if read == 2:
+            raise RuntimeError("the power went")
+        return await some(*args)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(StoredVectors, "some", crashing)
+        with pytest.raises(RuntimeError, match="the power went"):
+            await service._indexes._maker.opened(collection)
+    monkeypatch.setattr(StoredVectors, "of", Mock(side_effect=AssertionError("made again")))
+    again = await open_large()
+    for newcomer, face in zip(newcomers, added.faces, strict=True):
+        assert (await found(again, newcomer))[0] == face.face_id
+
+
+async def test_answers_do_not_wait_for_an_index_that_is_behind_and_nobody_asks_for(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    service = await open_large()
+    ids = await grown(service, 60)
+    others = await grown(service, 60, "others")
+    await service._store.remove(await service.describe(REGION, "team"), ids[:20])
+    begun, go, slow = held_up(CodedIndex.change)
+    monkeypatch.setattr(CodedIndex, "change", slow)
+    again = await open_large()
+    await asyncio.to_thread(begun.wait)
+    assert await found(again, people(1)[0], "others") == others[:1]
+    go.set()
+    await caught_up(again)
+    held = (tmp_path / "indexes" / "1.vectors").read_bytes()
+    assert not any(vector.tobytes() in held for vector in people(20))
+    [in_memory] = again._indexes._indexes.values()
+    assert in_memory is await again._indexes.of(await again.describe(REGION, "others"))
 
 
 @pytest.mark.parametrize("name", ["1.codes", "1.vectors"])
@@ -332,3 +420,75 @@ async def test_a_disk_that_keeps_nothing_is_told(
         with pytest.raises(StoreUnavailable, match="check the disk"):
             await found(service, people(1)[0])
     assert len(await found(service, people(1)[0])) == 1
+
+
+async def test_a_search_outlives_the_eviction_of_its_index(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_large(index_bytes_max=1)  # the one used last, and no other
+    ids = {name: await grown(service, 60, name) for name in ("team", "others")}
+    begun, go, slow = held_up(Codes.nearest)
+    with monkeypatch.context() as held:
+        held.setattr(Codes, "nearest", slow)
+        searching = asyncio.create_task(found(service, people(1)[0]))
+        await asyncio.to_thread(begun.wait)
+    assert await found(service, people(1)[0], "others") == ids["others"][:1]
+    [others] = service._indexes._indexes.values()
+    go.set()
+    assert await searching == ids["team"][:1]
+    assert list(service._indexes._indexes.values()) == [others], "it was opened again"
+
+
+async def test_searches_go_on_while_their_indexes_are_evicted(
+    open_large: OpenLarge, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await open_large(index_bytes_max=1)
+    ids = {name: await grown(service, 60, name) for name in ("team", "others", "third")}
+
+    async def search(name: str) -> None:
+        for number, photo in enumerate(photos(people(20))):
+            assert ids[name][number] in await found(service, photo, name)
+
+    await asyncio.gather(*(search(name) for name in ids for _ in range(3)))
+    assert "made again" not in caplog.text
+
+
+def refuse(disk: pytest.MonkeyPatch) -> None:
+    """Index files can neither be written nor removed."""
+    refused = OSError(30, "Read-only file system")
+    disk.setattr(IndexFiles, "state", Mock(side_effect=refused))
+    disk.setattr(IndexMaker, "sweep", Mock(side_effect=refused))
+
+
+async def test_what_is_deleted_is_forgotten_though_index_files_cannot_be_removed(
+    open_large: OpenLarge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_large()
+    ids = await grown(service, 60)
+    with monkeypatch.context() as disk:
+        refuse(disk)
+        for _ in range(2):  # nobody hears yes while a vector may be left
+            with pytest.raises(StoreUnavailable, match=r"Read-only file system.*delete again"):
+                await service.delete_faces(REGION, "team", ids[:5])
+        database = b"".join(path.read_bytes() for path in tmp_path.glob("collections*"))
+        assert not any(vector.tobytes() in database for vector in people(5))
+    assert await service.delete_faces(REGION, "team", ids[:5]) == []
+    assert index_files(tmp_path) == []
+    assert await agrees(service, ids, set(range(5)))
+
+
+async def test_a_deleted_collection_is_forgotten_though_its_files_cannot_be_removed(
+    open_large: OpenLarge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await open_large()
+    await grown(service, 60)
+    with monkeypatch.context() as disk:
+        refuse(disk)
+        with pytest.raises(StoreUnavailable, match="files of an index cannot be removed"):
+            await service.delete(REGION, "team")
+        database = b"".join(path.read_bytes() for path in tmp_path.glob("collections*"))
+        assert not any(vector.tobytes() in database for vector in people(60))
+        await open_large()  # a start is no worse off
+    with pytest.raises(CollectionNotFound):
+        await service.delete(REGION, "team")
+    assert index_files(tmp_path) == []

@@ -49,20 +49,43 @@ def test_what_was_read_before_a_commit_is_not_kept_after_it() -> None:
     assert known.collection(REGION, "new") is None
 
 
+def keep(known: Known, *keys: int, collection: CollectionInfo = TEAM) -> None:
+    known.keep_faces(collection, {key: face(key) for key in keys}, known.stamp())
+
+
+def known_of(known: Known, *keys: int) -> list[int]:
+    return [key for key in keys if known.face(key) is not None]
+
+
 def test_a_deleted_face_is_forgotten() -> None:
     known = Known(Commits().stamp)
-    for key in (1, 2):
-        known.keep_face(key, face(key))
+    keep(known, 1, 2)
     known.forget([1, 3])
     assert known.face(1) is None
     assert known.face(2) == face(2)
 
 
+def test_of_a_deleted_collection_no_face_is_known() -> None:
+    known = Known(Commits().stamp)
+    keep(known, 1, 2)
+    keep(known, 3, collection=replace(TEAM, key=2))
+    known.forget_all_of(TEAM)
+    assert known_of(known, 1, 2, 3) == [3]
+
+
+def test_a_face_that_may_have_been_deleted_since_it_was_read_is_not_kept() -> None:
+    commits = Commits()
+    known = Known(commits.stamp)
+    before = known.stamp()
+    commits.count += 1
+    known.keep_faces(TEAM, {1: face(1)}, before)
+    assert known.face(1) is None
+
+
 def test_the_faces_found_longest_ago_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FACES_MAX", 2)
     known = Known(Commits().stamp)
-    known.keep_face(1, face(1))
-    known.keep_face(2, face(2))
+    keep(known, 1, 2)
     known.face(1)
-    known.keep_face(3, face(3))
-    assert [key for key in (1, 2, 3) if known.face(key)] == [1, 3]
+    keep(known, 3)
+    assert known_of(known, 1, 2, 3) == [1, 3]

@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamproc.collection.index import VectorIndex
+from streamproc.collection.indexes import Indexes
+from streamproc.collection.schema import CollectionInfo
 from streamproc.collection.service import CollectionService
 from streamproc.db import Database
 from streamproc.errors import (
@@ -303,7 +305,48 @@ async def test_callers_that_give_up_leave_nothing_out_of_step(
     assert (await service.describe(REGION, "team")).face_count == len(stored)
 
 
-async def test_a_search_given_up_while_its_index_is_built_keeps_no_connection(
+class HeldLoad:
+    """The building of indexes, kept in the middle."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._begun, self._go = threading.Event(), threading.Event()
+        load = VectorIndex.load
+
+        def held(index: VectorIndex, *args: Any) -> None:
+            self.count += 1
+            self._begun.set()
+            self._go.wait()
+            load(index, *args)
+
+        monkeypatch.setattr(VectorIndex, "load", held)
+
+    async def begun(self) -> None:
+        await asyncio.to_thread(self._begun.wait)
+
+    def go_on(self) -> None:
+        self._go.set()
+
+
+async def test_a_build_is_carried_on_for_whoever_comes_after_the_one_who_gave_up(
+    service: CollectionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [ann] = await service.add_faces(REGION, "team", "one", "ann", [face_at(unit(1))])
+    load = HeldLoad(monkeypatch)
+    first, second = (
+        asyncio.create_task(service.search(REGION, "team", unit(1), threshold=50)) for _ in "ab"
+    )
+    await load.begun()
+    first.cancel()
+    [given_up] = await asyncio.gather(first, return_exceptions=True)  # at once: nothing has moved
+    assert isinstance(given_up, asyncio.CancelledError)
+    load.go_on()
+    assert face_ids(await second) == [ann.face_id]
+    assert face_ids(await service.search(REGION, "team", unit(1), threshold=50)) == [ann.face_id]
+    assert load.count == 1
+
+
+async def test_what_is_built_of_a_collection_ends_with_it_and_keeps_no_connection(
     service: CollectionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, reading = Database.read, 0
@@ -318,21 +361,21 @@ async def test_a_search_given_up_while_its_index_is_built_keeps_no_connection(
             finally:
                 reading -= 1
 
-    begun, go = threading.Event(), threading.Event()
-
-    def slow(_: VectorIndex, *args: Any) -> None:
-        begun.set()
-        go.wait()
-
     monkeypatch.setattr(Database, "read", counted)
-    monkeypatch.setattr(VectorIndex, "load", slow)
+    load = HeldLoad(monkeypatch)
     searching = asyncio.create_task(service.search(REGION, "team", unit(1), threshold=50))
-    await asyncio.to_thread(begun.wait)
+    await load.begun()
     assert reading == 1
-    searching.cancel()
-    go.set()  # what is on a thread ends first: nobody may delete under it what it writes
-    [given_up] = await asyncio.gather(searching, return_exceptions=True)
-    assert isinstance(given_up, asyncio.CancelledError)
+    abandon = Indexes.abandon
+
+    def abandoned(self: Indexes, collection: CollectionInfo) -> None:
+        abandon(self, collection)
+        load.go_on()  # what is on a thread ends first: nobody may delete under it what it writes
+
+    monkeypatch.setattr(Indexes, "abandon", abandoned)
+    await service.delete(REGION, "team")
+    with pytest.raises(CollectionNotFound):
+        await searching
     assert reading == 0
 
 

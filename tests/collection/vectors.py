@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from streamproc.collection.index import Index, Nearest
 from streamproc.model.engine import EngineInfo
 from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace, Match
 
@@ -33,3 +34,9 @@ def face_at(embedding: Embedding, left: float = 0.1, side: float = 0.2) -> Face:
 
 def face_ids(found: Iterable[Match | IndexedFace]) -> list[str]:
     return [item.face.face_id if isinstance(item, Match) else item.face_id for item in found]
+
+
+def nearest(index: Index, embedding: Embedding, cosine_min: float, limit: int) -> Nearest:
+    """search_all() for one."""
+    [found] = index.search_all([embedding], cosine_min, limit)
+    return found
