@@ -3,7 +3,7 @@
     python -m benchmarks.scale --views street,one,eight,none
 
 Every point is a daemon of its own, on --cores cores. The last one is the number of cameras that
-takes half of these cores.
+takes half of these cores, by the points that kept their rate.
 
 Delay is from the write of a frame's last byte into the camera's socket to the moment the
 processor hears that its record is acknowledged: committed to disk by the data stream. It leaves
@@ -34,9 +34,13 @@ COLUMNS = ("cameras", "CPU s/s each", "load", "frames/s least", "most", "spread"
            "p99 ms", "max ms", "resident MB", "PSS MB", "cameras' CPU", "fell behind")  # fmt: skip
 
 
-def half_loading(points: Sequence[dict[str, Any]]) -> int:
-    """How many cameras take half of the cores, by the cost at the point nearest to that."""
-    nearest = min(points, key=lambda point: abs(point["load"] - HALF))
+def half_loading(points: Sequence[dict[str, Any]]) -> int | None:
+    """How many cameras take half of the cores, by the cost at the point nearest to that; None
+    where no point kept its rate: who analyses less says nothing of what a camera costs."""
+    kept_up = [point for point in points if not point["fell_behind"]]
+    if not kept_up:
+        return None
+    nearest = min(kept_up, key=lambda point: abs(point["load"] - HALF))
     return max(1, int(HALF * nearest["cores"] / nearest["cpu_s_per_camera_s"]))
 
 
@@ -65,12 +69,13 @@ def curve(view: str, options: argparse.Namespace, console: Console) -> dict[str,
 
         for cameras in map(int, options.cameras.split(",")):
             points.append(point(cameras))
-        half = point(half_loading(points))
+        half = half_loading(points)
+        half_loaded = None if half is None else point(half)
     return {
         "limit_s_per_camera_s": (floor["decoding_s"] + floor["networks_s"]) / clip_s,
         "limit_decoding_s_per_camera_s": floor["decoding_s"] / clip_s,
         "points": points,
-        "half_loaded": half,
+        "half_loaded": half_loaded,
     }
 
 
@@ -82,9 +87,10 @@ def _table(view: str, found: dict[str, Any]) -> Table:
     )
     for column in COLUMNS:
         table.add_column(column, justify="right")
-    half = found["half_loaded"]
     rows = [(str(point["cameras"]), point) for point in found["points"]]
-    for name, point in [*rows, (f"{half['cameras']} (half)", half)]:
+    if (half := found["half_loaded"]) is not None:
+        rows.append((f"{half['cameras']} (half)", half))
+    for name, point in rows:
         table.add_row(
             name,
             f"{point['cpu_s_per_camera_s']:.3f}",

@@ -137,6 +137,14 @@ class EngineConfig(TableConfig):
     def _expand(cls, value: Path) -> Path:
         return value.expanduser()
 
+    @field_validator("providers")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if value.count(name) > 1:
+                raise ValueError(f"{name} is named twice; name each provider once, best first")
+        return value
+
     @field_validator("detection_sizes")
     @classmethod
     def _multiples(cls, value: list[int]) -> list[int]:
@@ -212,7 +220,10 @@ class ProcessorsConfig(TableConfig):
 
     analysis_fps: float = Field(5.0, gt=0, le=120, description="frames analysed per media second")
     analysis_fps_min: float = Field(
-        1.0, gt=0, le=120, description="the rate under load never falls below this"
+        1.0,
+        gt=0,
+        le=120,
+        description="least rate under load; at analysis_fps, nothing is skipped before lag_max_s",
     )
     lag_max_s: float = Field(
         30.0, gt=0, description="analysis fallen further behind than this: jump to live"
@@ -227,7 +238,7 @@ class ProcessorsConfig(TableConfig):
     silence_s: float = Field(
         60.0, gt=0, description="no media for this long is told in the StatusMessage"
     )
-    frames_queued_max: int = Field(4, ge=1, description="decoded frames that wait for analysis")
+    frames_queued_max: int = Field(1, ge=1, description="decoded frames that wait for analysis")
     processors_max: int = Field(10_000, ge=1, description="stream processors per region")
     tags_max: int = Field(200, ge=1, description="tags per resource")
 

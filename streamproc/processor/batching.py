@@ -7,15 +7,15 @@ decoder one packet earlier: so that nothing is in the way of the one that matter
 
 A decoder that reorders (B-frames) gives a picture out when one is fed that is shown later. That
 one is in a new slot too, for as long as the picture that opens the slot is not sampled: so it
-does not wait either.
+does not wait either. While only keyframes are decoded, nobody is woken for what lies between.
 
 Pure. Knows when; knows nothing of queues, threads or decoders. Where it errs, pictures come
 later, and are the same.
 """
 
-from streamproc.decode.decoder import start_s
 from streamproc.decode.sampling import Sampler
-from streamproc.model.media import FragmentStarted, MediaEvent, Packet, TrackKind
+from streamproc.model.media import MediaEvent, Packet
+from streamproc.processor.video_times import VideoTimes
 
 PACKETS_WAITING_MAX = 8
 """A decoding thread serves other cameras too: a batch holds it for some 15 ms at 1280x720."""
@@ -26,31 +26,21 @@ class Batching:
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
-        self._video: int | None = None  # number of the track that is decoded
-        self._start_s = 0.0
+        self._times = VideoTimes()
         self._last_s: float | None = None  # media time of the packet before
         self._waiting = 0
 
     def is_due(self, event: MediaEvent) -> bool:
         """Told each event once, in order: whether all that came up to it is to be decoded now."""
-        match event:
-            case Packet():
-                is_due = event.track == self._video and self._is_due(event)
-            case FragmentStarted(fragment):
-                videos = (
-                    track.number for track in fragment.tracks if track.kind is TrackKind.VIDEO
-                )
-                self._video = next(videos, None)
-                self._start_s = start_s(fragment)
-                is_due = True
-            case _:
-                is_due = True
+        at_s = self._times.of(event)
+        is_due = not isinstance(event, Packet) if at_s is None else self._is_due(event, at_s)
         if is_due:
             self._waiting = 0
         return is_due
 
-    def _is_due(self, packet: Packet) -> bool:
-        at_s = self._start_s + packet.offset_ns / 1e9
+    def _is_due(self, event: MediaEvent, at_s: float) -> bool:
+        if self._sampler.keyframes_only:
+            return isinstance(event, Packet) and event.keyframe
         next_s = at_s if self._last_s is None else at_s + max(0.0, at_s - self._last_s)
         self._last_s = at_s
         self._waiting += 1

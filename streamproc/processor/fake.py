@@ -164,6 +164,8 @@ class ScriptedWorld:
         self.stream = ScriptedStream()
         self.data = ScriptedSink()
         self.open = 0  # parts that are open at present
+        self.prepared = asyncio.Event()  # it is not ready while it is clear
+        self.prepared.set()
         self.gate = asyncio.Event()  # opening waits while it is clear
         self.gate.set()
         self.closing = asyncio.Event()  # closing waits while it is clear
@@ -204,6 +206,11 @@ class ScriptedWorld:
         box = BoundingBox(0.25, 0.25, 0.5, 0.5)
         face_id = "00000000-0000-4000-8000-000000000000"
         return [Match(IndexedFace(face_id, face_id, name, box, 99.0, "1.16"), 100.0)]
+
+    async def ready(self, report: Report) -> None:
+        report("Not ready.")
+        await self.prepared.wait()
+        report("")
 
     @asynccontextmanager
     async def source(self, spec: ProcessorSpec, report: Report) -> AsyncIterator[MediaSource]:

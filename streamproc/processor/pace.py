@@ -5,15 +5,20 @@ recording, a backlog read after a restart or a stream that comes back after an o
 without our doing, and nothing of them is skipped. So between two sampled frames
 
     grown  = wall time that passed - media time that passed
-    busy   = wall time that passed - time spent waiting for the source
-    behind = max(0, behind + min(grown, busy))
+    waited = time spent waiting for the source
+    busy   = wall time that passed - waited
+    behind = max(0, behind + min(grown, busy - waited))
 
-Reading a backlog faster than real time lets behind fall; waiting for a silent source never
-lets it rise. A machine that is slower than real time may still finish its first backlog at the
-full rate: what grows over a backlog is forgiven, and as much as is allowed at all on top, until
-it has caught up once.
+Reading a backlog faster than real time lets behind fall. Waiting for the source never lets it
+rise, and wins back as much: who has nothing to do is not late, whatever delays are on the way.
+A machine that is slower than real time may still finish its first backlog at the full rate: what
+grows over a backlog is forgiven, and as much as is allowed at all on top, until it has caught up
+once.
+
+This is the pace of one processor, which nobody else minds; that of all is governor.py's.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,7 +64,13 @@ class Pace:
         self._waited_s = 0.0
         self._last: tuple[float, float] | None = None
         self._changed: float | None = None
-        self.fps = policy.fps_max
+        self._fps = policy.fps_max
+        self.fps_allowed = math.inf  # by others than our own policy (governor.py)
+
+    @property
+    def fps(self) -> float:
+        """The rate to go on with, in frames per media second."""
+        return min(self._fps, self.fps_allowed)
 
     @property
     def behind_s(self) -> float:
@@ -80,13 +91,11 @@ class Pace:
     def observe(self, now: float, media: float, *, is_backlog: bool = False) -> float:
         """A frame was sampled: now by a monotonic clock, media by its own timestamp.
 
-        is_backlog: it came in before reading began. Returns the rate to go on with, in frames
-        per media second.
+        is_backlog: it came in before reading began. Returns fps.
         """
         if self._last is not None:
-            elapsed, played = now - self._last[0], media - self._last[1]
-            self._grown_s += min(elapsed - played, elapsed - self._waited_s)
-            self._grown_s = max(0.0, self._grown_s)
+            played = media - self._last[1]
+            self._grown_s = self._grown_s_at(now, media)
             if is_backlog:
                 self._forgiven_s = self._grown_s + self._lag_s_max
             elif self._waited_s > played / 2 > 0:
@@ -98,12 +107,23 @@ class Pace:
         self._waited_s = 0.0
         if self._changed is None:
             self._changed = now
-        fps = self._policy.next_fps(self.fps, self.behind_s, now - self._changed)
-        if fps > self.fps and self._grown_s > self._policy.behind_s_low:
-            fps = self.fps  # what was forgiven is made up for first
-        if fps != self.fps:
-            self.fps, self._changed = fps, now
+        fps = self._policy.next_fps(self._fps, self.behind_s, now - self._changed)
+        if fps > self._fps and self._grown_s > self._policy.behind_s_low:
+            fps = self._fps  # what was forgiven is made up for first
+        if fps != self._fps:
+            self._fps, self._changed = fps, now
         return self.fps
+
+    def behind_s_at(self, now: float, media: float) -> float:
+        """How far behind a frame of this media time would be, were it sampled now."""
+        return max(0.0, self._grown_s_at(now, media) - self._forgiven_s)
+
+    def _grown_s_at(self, now: float, media: float) -> float:
+        if self._last is None:
+            return self._grown_s
+        elapsed, played = now - self._last[0], media - self._last[1]
+        busy = elapsed - self._waited_s
+        return max(0.0, self._grown_s + min(elapsed - played, busy - self._waited_s))
 
     def jumped(self) -> None:
         """Reading goes on at live: nothing is behind us any more."""

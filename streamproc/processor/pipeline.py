@@ -20,6 +20,7 @@ from streamproc.model.media import Frame
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry, build_record, encode_record
+from streamproc.processor.governor import Governor
 from streamproc.processor.keeper import CheckpointKeeper, SaveCheckpoint
 from streamproc.processor.pace import Pace, RatePolicy
 from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink, World
@@ -39,6 +40,7 @@ class Shared:
     config: ProcessorsConfig
     partition_key: Literal["processor", "random"]
     threads: Executor  # decoding happens here
+    governor: Governor  # of how many frames are analysed
     clock: Clock
     roll: Callable[[], float]  # chance, 0 to 1, for back-off
     account_id: str = "000000000000"
@@ -49,7 +51,8 @@ class Pipeline:
     """Runs once, from a start position until it is told to stop.
 
     sampled_at is the media time of the frame sampled last, where this goes on with what an
-    earlier run began: it then samples what that one would have.
+    earlier run began: it then samples what that one would have. Where only keyframes are decoded
+    (shedding.py) that holds from the second keyframe on; before, another frame may be sampled.
     """
 
     def __init__(
@@ -77,7 +80,10 @@ class Pipeline:
         policy = RatePolicy.within(config.analysis_fps, config.analysis_fps_min, config.lag_max_s)
         self._reader = FrameReader(
             self._frames.put,
+            self._frames.join,
             Pace(policy, config.lag_max_s, has_backlog=position is not StartAt.NOW),
+            shared.governor,
+            "/".join(spec.key),
             self._keeper.tracker,
             counters,
             shared.threads,
@@ -131,6 +137,7 @@ class Pipeline:
             record = build_record(self._spec.video_stream_arn, self._arn, frame, matched)
             self._count(matched)
             await sink.put(Entry(encode_record(record), self._key()))
+            self._frames.task_done()
 
     def _count(self, matched: Sequence[tuple[Face, Sequence[Match]]]) -> None:
         self._counters.frames_analysed_total += 1

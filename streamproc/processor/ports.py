@@ -88,12 +88,17 @@ class FaceSearch(Protocol):
 
 
 class World(Protocol):
-    """Opens what one processor needs. Each context closes what it opened, without waiting
-    for anything outside: a sink that is closed gives up what it has not delivered.
+    """Opens what one processor needs, once it is ready. Each context closes what it opened,
+    without waiting for anything outside: a sink that is closed gives up what it has not delivered.
 
     Opening raises PermanentFailure with the documented StatusMessage for what a person has to
     mend, TransientFailure or OSError for what may heal by itself: that is tried again.
     """
+
+    async def ready(self, report: Report) -> None:
+        """Return once there is something to open; what is waited for is nobody's fault, and no
+        part of a start's time."""
+        ...
 
     def source(
         self, spec: ProcessorSpec, report: Report

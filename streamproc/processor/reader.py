@@ -1,7 +1,8 @@
 """From media events to the frames worth analysing.
 
-Decodes on a thread, a few packets at a time, and samples by media time; decides when to analyse
-fewer frames and when to jump to live. Knows nothing of faces or records.
+Decodes on a thread, a few packets at a time, and samples by media time; jumps to live when it is
+hopelessly late. Knows nothing of faces or records, and leaves to others how many frames are
+analysed (pace.py, governor.py) and what need not be decoded (shedding.py).
 """
 
 import asyncio
@@ -27,10 +28,12 @@ from streamproc.model.media import (
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.processor.batching import Batching
 from streamproc.processor.checkpoint import CheckpointTracker
+from streamproc.processor.governor import Governor
 from streamproc.processor.inbox import Inbox
 from streamproc.processor.pace import Pace
 from streamproc.processor.ports import MediaSource, Report
 from streamproc.processor.scopes import abandoned_when
+from streamproc.processor.shedding import Shedding
 from streamproc.processor.silence import SilenceWatch
 from streamproc.processor.view import Counters
 
@@ -41,12 +44,18 @@ SILENCE_S = 1.0
 or the last frames of a stream that pauses would wait for the next one."""
 
 GAP_TOLD_S = 60.0
-"""How long a jump to live stays in the StatusMessage."""
+"""How long a gap stays in the StatusMessage."""
+
+_BREAK = FragmentEnded("", complete=False)
+"""To the decoder: give out what you hold, and wait for a keyframe."""
 
 _WHOLE_KEPT = 64
 """How many fragments that came whole are remembered, to know them when they come again."""
 
 Put: TypeAlias = Callable[[Frame], Awaitable[None]]
+Settled: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns once all that was put has been analysed."""
+
 _FragmentKey: TypeAlias = tuple[str, float | None, int]
 
 
@@ -56,7 +65,10 @@ class FrameReader:
     def __init__(
         self,
         put: Put,
+        settled: Settled,
         pace: Pace,
+        governor: Governor,
+        owner: str,
         tracker: CheckpointTracker,
         counters: Counters,
         threads: Executor,
@@ -67,9 +79,13 @@ class FrameReader:
         *,
         pixels_max: int = PIXELS_MAX,
     ) -> None:
-        """sampled_at: media time of the frame that was sampled last, where this is a resume."""
+        """owner: what the governor knows this processor by. sampled_at: media time of the frame
+        that was sampled last, where this is a resume."""
         self._put = put
+        self._settled = settled
         self._pace = pace
+        self._governor = governor
+        self._owner = owner
         self._tracker = tracker
         self._counters = counters
         self._threads = threads
@@ -79,7 +95,7 @@ class FrameReader:
         self._opened: _FragmentKey = ("", None, 0)
         self._whole: deque[_FragmentKey] = deque(maxlen=_WHOLE_KEPT)
         self._passing_over = False  # the fragment was delivered whole before
-        self._jumped_at: float | None = None
+        self._gap_at: float | None = None  # by the clock: when video was skipped last
         self._live_from = 0.0  # what came in before this is backlog; 0 where there is none
         # From here on only touched by one decoding step at a time, on whichever thread.
         self._sampler = Sampler(pace.fps, sampled_at)
@@ -88,8 +104,11 @@ class FrameReader:
         self._pictures: deque[Picture] = deque()  # not yet looked at
         self._reached = ("", 0.0)  # fragment number and offset of the newest picture
         self._repeating = False  # the fragment was cut and is delivered once more
-        # Looks at the sampler, and only while no step is under way.
+        # These look at the sampler, and only while no step is under way.
         self._batching = Batching(self._sampler)
+        self._shedding = Shedding(
+            self._sampler, self._decoder.opens, lambda: self._decoder.holds_pictures, counters
+        )
         counters.fps = pace.fps
 
     async def run(self, source: MediaSource, position: StartPosition) -> None:
@@ -102,6 +121,7 @@ class FrameReader:
                 position, self._live_from = StartAt.NOW, 0.0
         finally:
             watching.cancel()
+            self._governor.left(self._owner)
 
     async def _read(self, source: MediaSource, position: StartPosition) -> bool:
         """Returns True at the end of the source, False when only live is worth going on."""
@@ -152,9 +172,14 @@ class FrameReader:
 
     async def _decode(self, events: Sequence[MediaEvent]) -> None:
         """Follow these events, and sample what they bring out."""
+        self._keep_rate()
         for event in events:
-            if not isinstance(event, Packet):
+            if not isinstance(event, Packet) or event.keyframe:
                 await self._sample()  # what is told here is behind all that came before
+            if isinstance(event, Packet):
+                self._take(event)
+                continue
+            following = self._shedding.follow(event)
             match event:
                 case FragmentStarted(fragment):
                     self._tracker.started(fragment.number)
@@ -164,9 +189,23 @@ class FrameReader:
                     log.warning("fragment %s not delivered: %s", event.number, event.error_code)
                 case FragmentEnded(complete=True):
                     self._tracker.completed(event.number)
-                    continue  # the codec goes on: this brings nothing out
-            self._undecoded.append(event)
+            self._undecoded.extend(following)
         await self._sample()
+
+    def _take(self, packet: Packet) -> None:
+        was_late, all_before = self._shedding.is_late, not self._shedding.keyframes_only
+        decoded = self._shedding.take(packet, self._behind_s)
+        self._undecoded.extend(decoded)
+        self._decoder.keyframes_only = self._shedding.keyframes_only
+        if self._shedding.is_late and not was_late:
+            self._undecoded.append(_BREAK)
+            self._skipped()
+        elif self._shedding.keyframes_only and all_before and packet not in decoded:
+            self._undecoded.append(_BREAK)  # the next packet it gets may be seconds away
+
+    def _behind_s(self, media_s: float) -> float:
+        """How late a packet is, where it may be passed over for that."""
+        return self._pace.behind_s_at(self._clock.monotonic(), media_s) if self._may_skip else 0.0
 
     async def _empty(self) -> None:
         """Sample what the decoder still holds."""
@@ -185,6 +224,9 @@ class FrameReader:
                 self._tracker.sampled(frame.fragment.number, frame.timestamp)
                 self._keep_pace(frame)
                 await self._put(frame)
+                if self._may_skip:
+                    # What waits as a picture is late and cannot be passed over any more.
+                    await self._settled()
         self._tracker.decoded(self._reached[0])
         self._counters.frames_decoded_total = self._decoder.frames_total
         self._counters.frames_corrupt_total = self._decoder.corrupt_total
@@ -222,26 +264,46 @@ class FrameReader:
             if not is_backlog:
                 self._live_from = 0.0  # for good, though the machine's clock be set back
         # By media time, not by when it came in: a recording pushed at once is no load.
-        fps = self._pace.observe(now, frame.timestamp, is_backlog=is_backlog)
-        self._sampler.fps = self._counters.fps = fps
-        if self._jumped_at is not None and now - self._jumped_at > GAP_TOLD_S:
-            self._jumped_at = None
+        self._pace.observe(now, frame.timestamp, is_backlog=is_backlog)
+        if self._is_live:
+            self._governor.told(self._owner, self._pace.behind_s, now)
+        self._keep_rate()
+        if self._gap_at is not None and now - self._gap_at > GAP_TOLD_S:
+            self._gap_at = None
         self._report(self._describe_pace())
+
+    @property
+    def _is_live(self) -> bool:
+        return self._live_from == 0.0
+
+    @property
+    def _may_skip(self) -> bool:
+        """Live video, once the rate is reduced: whoever allows no lower rate wants every frame,
+        however late."""
+        return self._is_live and self._pace.is_reduced
+
+    def _keep_rate(self) -> None:
+        """Follow the rate of everybody. Only while no decoding step is under way."""
+        if self._is_live:
+            self._pace.fps_allowed = self._governor.fps
+        self._sampler.fps = self._counters.fps = self._pace.fps
 
     def _jump(self) -> None:
         self._counters.gaps_total += 1
         self._counters.gap_s_total += self._pace.behind_s
-        self._jumped_at = self._clock.monotonic()
         log.warning("fallen %.1f s behind, jumped to live", self._pace.behind_s)
         self._pace.jumped()
+        self._skipped()
+
+    def _skipped(self) -> None:
+        self._gap_at = self._clock.monotonic()
         self._report(self._describe_pace())
 
     def _describe_pace(self) -> str:
         sentences = []
-        if self._jumped_at is not None:
+        if self._gap_at is not None:
             sentences.append(
-                "Video was skipped: analysis had fallen further behind than processors.lag_max_s, "
-                "and goes on with live video."
+                "Video was skipped: analysis had fallen behind, and goes on with live video."
             )
         if self._pace.is_reduced:
             sentences.append(

@@ -132,6 +132,7 @@ class Run:
         self, stack: AsyncExitStack, pipeline: Pipeline, timeout_s: float | None
     ) -> _Parts:
         """Open everything, trying again what may heal by itself."""
+        await self._shared.world.ready(self.notices.slot("opening"))
         if timeout_s is None:
             return await self._open_patiently(stack, pipeline, (*_HEALS, OutOfReach))
         async with abandoned_when(self._shared.clock.sleep(timeout_s)) as patience:

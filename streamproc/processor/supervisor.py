@@ -22,6 +22,7 @@ from streamproc.errors import StoreDamaged, StoreUnavailable, StreamprocError
 from streamproc.model.position import FromServerTime, StartAt
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
 from streamproc.processor.checkpoint import Checkpoint
+from streamproc.processor.governor import Governor
 from streamproc.processor.insist import insist
 from streamproc.processor.pipeline import Shared
 from streamproc.processor.ports import World
@@ -105,8 +106,9 @@ class Supervisor:
         store = await ProcessorStore.open(path)
         rows = [await _at_rest(store, row) for row in await store.load()]
         threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+        governor = Governor(config.analysis_fps, config.analysis_fps_min)
         shared = Shared(
-            world, config, sink_config.partition_key, threads, clock, roll, account_id,
+            world, config, sink_config.partition_key, threads, governor, clock, roll, account_id,
             media.picture_pixels_max,
         )  # fmt: skip
         return cls(store, rows, shared, threads)

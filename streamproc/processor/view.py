@@ -20,8 +20,9 @@ class Counters:
     records_delivered_total: int = 0  # acknowledged by the data stream
     frames_corrupt_total: int = 0  # dropped by the decoder as damaged
     packets_undecodable_total: int = 0
+    packets_passed_over_total: int = 0  # not decoded: nobody would have looked, or too late
     fragments_failed_total: int = 0  # the video stream could not deliver them
-    gaps_total: int = 0  # jumps to live
+    gaps_total: int = 0  # jumps to live, or towards it
     gap_s_total: float = 0.0  # video skipped by them
     fps: float = 0.0  # frames analysed per media second, at present
     lag_s: float = 0.0  # age of the frame sampled last, where the stream tells

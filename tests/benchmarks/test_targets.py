@@ -78,11 +78,22 @@ def test_a_cost_is_void_where_the_work_was_not_done() -> None:
     late = CLIP | {"ours": CLIP["ours"] | {"fell_behind": "half of the records over 6.0 s late"}}
     found = row({"pipeline": {"one": late}}, "1 CPU per camera, of the plain loop's: one")
     assert found.verdict == "void: half of the records over 6.0 s late"
-    few = STREET | {
-        "points": [POINT | {"cameras": 24, "fell_behind": "3.10 of 5 frames/s analysed"}]
-    }
+
+
+def test_flat_says_which_points_it_leaves_out_because_they_did_less() -> None:
+    less = POINT | {"cpu_s_per_camera_s": 0.04, "fell_behind": "1.00 of 5 frames/s analysed"}
+    points = [POINT | {"cameras": 8}, POINT | {"cameras": 9}, less | {"cameras": 24}]
+    found = row({"scale": {"street": STREET | {"points": points}}}, "6 cost per camera")
+    assert found.verdict == "met"
+    assert found.name.endswith("(not counted, less was analysed: 24)")
+    few = STREET | {"points": points[1:]}
     found = row({"scale": {"street": few}}, "6 cost per camera")
-    assert found.verdict == "void: 24 cameras: 3.10 of 5 frames/s analysed"
+    assert found.verdict == "void: fewer than two points kept their rate"
+
+
+def test_without_a_half_loaded_point_its_delay_is_not_measured() -> None:
+    found = row({"scale": {"street": STREET | {"half_loaded": None}}}, "3 delay p50, half")
+    assert found.verdict == "not measured"
 
 
 def test_as_many_wrong_names_as_the_plain_loop_are_too_many() -> None:
@@ -92,6 +103,17 @@ def test_as_many_wrong_names_as_the_plain_loop_are_too_many() -> None:
     }
     assert row(results, "1 faces named rightly").verdict == "met"
     assert row(results, "1 faces named wrongly").verdict == "no: +100%"
+
+
+def test_who_is_named_wrongly_is_not_named_rightly_and_every_wrong_name_counts() -> None:
+    plain = {"right": 90, "unnamed": 10, "wrong": 9}
+    ours = {"right": 90, "unnamed": 5, "wrong": 5, "wrong: stranger": 2, "wrong: nobody": 1}
+    results = {
+        "recognition": {"labelled": {"plain loop": {"cut": plain}, "live view": {"cut": ours}}}
+    }
+    assert row(results, "1 faces named rightly").measured == pytest.approx(0.90)
+    assert row(results, "1 faces named rightly").bound == pytest.approx(90 / 109)
+    assert row(results, "1 faces named wrongly").measured == 8
 
 
 def test_the_table_as_markdown_names_every_command() -> None:

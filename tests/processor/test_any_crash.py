@@ -18,6 +18,7 @@ from streamproc.model.position import AfterFragment, StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.fake import ScriptedWorld
+from streamproc.processor.governor import Governor
 from streamproc.processor.pipeline import Pipeline, Shared
 from streamproc.processor.view import Counters, Notices
 from streamproc.settings import ProcessorsConfig, SinkConfig
@@ -87,7 +88,8 @@ def watch(spec: ProcessorSpec) -> Iterator[Watch]:
             world = ScriptedWorld(FakeEngine())
             config = ProcessorsConfig(analysis_fps=analysis_fps, analysis_fps_min=analysis_fps)
             clock = SystemClock()
-            shared = Shared(world, config, partition_key, threads, clock, lambda: 0.0)
+            governor = Governor(analysis_fps, analysis_fps)
+            shared = Shared(world, config, partition_key, threads, governor, clock, lambda: 0.0)
             saved = outside.saved
             position = StartAt.EARLIEST if saved is None else AfterFragment(saved.number)
             pipeline = Pipeline(

@@ -83,7 +83,8 @@ class Machine:
         counters = [view.counters for view in views(supervisor)]
         return all(
             each.frames_sampled_total == each.frames_analysed_total
-            and each.frames_decoded_total >= CAMERA_FPS * self._filmed - each.gaps_total * 10_000
+            and each.frames_decoded_total + each.packets_passed_over_total
+            >= CAMERA_FPS * self._filmed
             for each in counters
         )
 
@@ -125,47 +126,48 @@ async def cameras(
 async def test_the_rate_falls_evenly_and_visibly_and_comes_back(
     machine: Machine, tmp_path: Path, spec: ProcessorSpec
 ) -> None:
-    async with cameras(machine, tmp_path, spec, lag_max_s=10.0) as supervisor:
+    async with cameras(machine, tmp_path, spec) as supervisor:
         oldest_s = 0.0
         for _ in range(30):
             await machine.second(supervisor, frames=8)  # of the 20 that they would like
             oldest_s = max(oldest_s, *(view.counters.lag_s for view in views(supervisor)))
         loaded = views(supervisor)
         analysed = [view.counters.frames_analysed_total for view in loaded]
-        assert min(analysed) >= 0.7 * max(analysed)  # never more than one step apart
+        assert min(analysed) >= 0.9 * max(analysed)
         for view in loaded:
             assert 1.0 <= view.counters.fps < 3.0
             rate = f"{view.counters.fps:.1f} frames a second are analysed"
-            assert view.message == f"The machine cannot keep up: {rate}."
-            assert view.counters.gaps_total == 0
-        assert oldest_s < 10.0
+            assert view.message.endswith(f"The machine cannot keep up: {rate}.")
+        assert len({view.counters.fps for view in loaded}) == 1
+        assert oldest_s < 4.0  # the first second takes two and a half
 
-        for _ in range(50):
+        for _ in range(100):
             await machine.second(supervisor, frames=24)
         for view in views(supervisor):
             assert (view.counters.fps, view.message) == (5.0, "")
             assert view.counters.lag_s <= 2.0
 
 
-async def test_hopelessly_behind_all_jump_to_live_count_the_gap_and_say_so(
+async def test_where_the_least_rate_is_too_much_all_stay_near_live_and_say_what_they_skip(
     machine: Machine, tmp_path: Path, spec: ProcessorSpec
 ) -> None:
-    settings = {"lag_max_s": 5.0, "analysis_fps_min": 2.0}
-    async with cameras(machine, tmp_path, spec, **settings) as supervisor:
+    async with cameras(machine, tmp_path, spec, analysis_fps_min=2.0) as supervisor:
         oldest_s, described = 0.0, 0
         for _ in range(40):
             await machine.second(supervisor, frames=4)  # where two a second each are the least
-            for view in views(supervisor):
-                oldest_s = max(oldest_s, view.counters.lag_s)
-                described += view.state == "RUNNING"
+            described += sum(view.state == "RUNNING" for view in views(supervisor))
+        for _ in range(20):
+            await machine.second(supervisor, frames=4)
+            oldest_s = max(oldest_s, *(view.counters.lag_s for view in views(supervisor)))
         assert described == 40 * CAMERAS
         for view in views(supervisor):
             assert view.counters.gaps_total >= 1
-            assert view.counters.gap_s_total >= 5.0 * view.counters.gaps_total
+            assert view.counters.gap_s_total > 10.0
+            assert view.counters.packets_passed_over_total > 100
             assert "Video was skipped" in view.message
             assert "2.0 frames a second are analysed" in view.message
         analysed = [view.counters.frames_analysed_total for view in views(supervisor)]
         assert min(analysed) >= 0.7 * max(analysed)
-        # The jump itself is decided by frames, and a few wait in the queue.
-        assert oldest_s < 2 * 5.0
+        assert sum(analysed) >= 0.7 * 4 * 60  # the machine is not left idle
+        assert oldest_s < 2.5  # a fragment comes whole, and takes this machine two seconds
         await until(lambda: not supervisor._unfinished)

@@ -130,6 +130,38 @@ def test_a_slow_machine_is_forgiven_once_and_not_for_ever() -> None:
     assert caught_up.now - caught_up.media < 10
 
 
+def test_how_late_a_frame_would_be_is_known_before_it_is_sampled() -> None:
+    pace = Pace(POLICY, 30.0)
+    assert pace.behind_s_at(100.0, 7.0) == 0.0
+    pace.observe(100.0, 7.0)
+    assert pace.behind_s_at(100.5, 7.2) == pytest.approx(0.3)
+    assert pace.behind_s_at(100.5, 9.0) == 0.0
+    pace.waited(0.2)
+    assert pace.behind_s_at(100.5, 7.2) == pytest.approx(0.1)
+
+
+def test_who_waits_for_the_source_wins_back_what_was_lost() -> None:
+    """A stream that comes two seconds later from now on, just when we were late ourselves."""
+    pace = Pace(POLICY, 30.0)
+    pace.observe(100.0, 7.0)
+    pace.observe(102.0, 7.2)
+    assert pace.behind_s == pytest.approx(1.8)
+    pace.waited(1.5)
+    assert pace.behind_s_at(103.8, 7.4) == pytest.approx(0.6)
+    pace.observe(103.8, 7.4)
+    pace.waited(0.15)
+    pace.observe(104.0, 7.6)
+    assert pace.behind_s == pytest.approx(0.5)
+
+
+def test_no_more_is_analysed_than_others_allow() -> None:
+    pace = Pace(POLICY, 30.0)
+    pace.fps_allowed = 2.0
+    assert (pace.observe(100.0, 7.0), pace.is_reduced) == (2.0, True)
+    pace.fps_allowed = 9.0
+    assert (pace.fps, pace.is_reduced) == (5.0, False)
+
+
 def test_an_outage_of_the_source_costs_no_frame() -> None:
     simulation = Simulation(Pace(POLICY, 30.0), work_s=0.1)
     simulation.watch(20)

@@ -30,6 +30,7 @@ from streamproc.model.processor import ProcessorSpec
 from streamproc.processor import reader
 from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.fake import ScriptedWorld
+from streamproc.processor.governor import Governor
 from streamproc.processor.pipeline import Pipeline, Shared
 from streamproc.processor.view import Counters, Notices
 from streamproc.settings import ProcessorsConfig
@@ -85,7 +86,8 @@ def running(spec: ProcessorSpec, threads: ThreadPoolExecutor) -> Callable[..., A
     ) -> AsyncIterator[Bench]:
         world = world or ScriptedWorld(FakeEngine(), people={1: "alice"})
         config = ProcessorsConfig(**settings)
-        shared = Shared(world, config, partition_key, threads, SystemClock(), lambda: 1.0)
+        governor = Governor(config.analysis_fps, config.analysis_fps_min)
+        shared = Shared(world, config, partition_key, threads, governor, SystemClock(), lambda: 1.0)
         bench = Bench(world, Counters())
 
         async def save(checkpoint: Checkpoint) -> None:
@@ -178,6 +180,33 @@ async def test_packets_that_are_decoded_together_give_the_same_records(
         records = await bench.records(20)
         await until(lambda: bench.counters.frames_decoded_total == 120)
     assert offsets(records) == [(str(n), ms) for n in range(1, 5) for ms in EVERY_200_MS]
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+async def test_where_keyframes_come_often_enough_nothing_else_is_decoded(
+    running: Callable[..., Any], camera: Camera, b_frames: int
+) -> None:
+    async with running(analysis_fps=1.0) as bench:
+        *whole, last = camera(5, b_frames=b_frames)
+        await bench.film(*whole, last[:2])
+        records = await bench.records(5)
+        assert offsets(records) == [(str(number), 0) for number in range(1, 6)]
+        await until(lambda: bench.counters.packets_passed_over_total == 3 * 9)
+        assert bench.counters.frames_decoded_total == 10 + 4
+        assert bench.counters.packets_undecodable_total == 0
+        assert bench.counters.gaps_total == 0
+
+
+async def test_where_more_is_analysed_than_keyframes_come_every_packet_is_decoded(
+    running: Callable[..., Any], camera: Camera
+) -> None:
+    async with running(analysis_fps=2.0) as bench:
+        await bench.film(*camera(4, fps=2), *camera(4, first=5, start=1_700_000_004.0))
+        records = await bench.records(16)
+        assert offsets(records) == [
+            (str(number), offset) for number in range(1, 9) for offset in (0, 500)
+        ]
+        assert bench.counters.packets_passed_over_total == 0
 
 
 @pytest.mark.usefixtures("short_silence")
@@ -520,7 +549,8 @@ async def test_a_machine_whose_clock_is_set_goes_on_at_its_rate(
 ) -> None:
     world, clock, stop = ScriptedWorld(FakeEngine()), SteppedClock(), asyncio.Event()
     notices, counters = Notices(), Counters()
-    shared = Shared(world, ProcessorsConfig(), "processor", threads, clock, lambda: 1.0)
+    governor = Governor(5.0, 1.0)
+    shared = Shared(world, ProcessorsConfig(), "processor", threads, governor, clock, lambda: 1.0)
 
     async def save(_: Checkpoint) -> None:
         pass

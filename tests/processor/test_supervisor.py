@@ -286,6 +286,31 @@ async def test_a_start_is_never_stuck(
     assert message == "Not started within 60 s: no route to host"
 
 
+async def test_a_world_that_is_not_ready_costs_no_start_its_time(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, clock: FakeClock
+) -> None:
+    supervisor = await opened(start_timeout_s=60.0)
+    await supervisor.create(spec)
+    world.prepared.clear()
+    await supervisor.start(spec.key)
+    await until(lambda: supervisor.describe(spec.key).message == "Not ready.")
+    await clock.advance(600)
+    assert supervisor.describe(spec.key).state == "STARTING"
+    world.prepared.set()
+    assert await reaches(supervisor, spec, "RUNNING") == ""
+
+
+async def test_a_start_is_stopped_at_once_while_the_world_is_not_ready(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld
+) -> None:
+    supervisor = await opened()
+    await supervisor.create(spec)
+    world.prepared.clear()
+    await supervisor.start(spec.key)
+    await supervisor.stop(spec.key)
+    assert await reaches(supervisor, spec, "STOPPED") == ""
+
+
 async def test_an_endpoint_that_never_answers_does_not_hang_a_start(
     opened: Open, spec: ProcessorSpec, world: ScriptedWorld, clock: FakeClock
 ) -> None:
