@@ -148,7 +148,6 @@ class _Gateway:
             region=scope.region if scope else self._region,
             account_id=self._account_id,
             request_id=request_id,
-            access_key_id=scope.access_key_id if scope else "",
             caller=caller,
         )
         output = await self._calls.perform(service, operation, members, context)

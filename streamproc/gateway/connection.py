@@ -57,6 +57,8 @@ class Connection(web.RequestHandler):
         "_left",
         "_limits",
         "_stalled_since",
+        "_told",
+        "_was_paused",
         "_wire",
     )
 
@@ -85,6 +87,12 @@ class Connection(web.RequestHandler):
         self._head_since: float | None = None
         self._stalled_since: float | None = None
         self._closing_since: float | None = None
+        self._told: Callable[[], None] | None = None
+        self._was_paused = False
+
+    def tell(self, told: Callable[[], None] | None) -> None:
+        """told is called, from now on, when more of a request has come or no more will."""
+        self._told = told
 
     @property
     def was_made(self) -> bool:
@@ -125,6 +133,8 @@ class Connection(web.RequestHandler):
         self._is_lost = True
         self._left()
         super().connection_lost(exc)
+        if self._told is not None:
+            self._told()
 
     def pause_writing(self) -> None:
         self._stalled_since = self._loop.time()
@@ -133,6 +143,17 @@ class Connection(web.RequestHandler):
     def resume_writing(self) -> None:
         self._stalled_since = None
         super().resume_writing()
+
+    def pause_reading(self) -> None:
+        self._was_paused = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp calls this behind every read of a body, and has its parser run once more each
+        # time, in case reading was paused. Once it was, always: the parser may take notice of a
+        # pause after reading has gone on, and then holds what comes next until it is run.
+        if self._was_paused:
+            super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
         count = self._request_count
@@ -146,6 +167,8 @@ class Connection(web.RequestHandler):
                 self._head_since = self._loop.time()
             if self._head_bytes > self._limits.header_bytes_max * _HEAD_HEADERS:
                 self._refuse(HeadersTooLarge(self._head_words))
+        if self._told is not None:
+            self._told()
 
     # --- what aiohttp asks ----------------------------------------------------------------
 

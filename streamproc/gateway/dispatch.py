@@ -53,7 +53,6 @@ class RequestContext:
     region: str  # of the signing scope, else the server's default
     account_id: str
     request_id: str  # a UUID; the answer carries it as x-amzn-RequestId
-    access_key_id: str  # "" where the request is not signed
     caller: Caller = ANYONE
 
     def require(self, *rights: Right) -> None:

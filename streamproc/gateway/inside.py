@@ -105,7 +105,6 @@ class InsideClient:
             region=self._region,
             account_id=self._account_id,
             request_id=request_id,
-            access_key_id="",
             caller=self._caller,
         )
         called = f"{self._service.name} {operation.name}"

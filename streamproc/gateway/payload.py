@@ -28,7 +28,7 @@ class Payload:
     def __init__(self, chunks: AsyncIterator[bytes], read_timeout_s: float, called: str) -> None:
         """called names the call that was answered, for messages."""
         self._chunks = chunks
-        self._read_timeout_s = read_timeout_s
+        self._silence = _Silence(read_timeout_s)
         self._called = called
         self._rest = memoryview(b"")
         self._trouble: Exception | None = None
@@ -60,6 +60,7 @@ class Payload:
 
     async def aclose(self) -> None:
         """Let the service go, wherever it is."""
+        self._silence.forget()
         await let_go(self._chunks)
 
     async def _next(self) -> bytes:
@@ -67,7 +68,7 @@ class Payload:
         if self._trouble is not None:
             raise self._trouble
         try:
-            async with asyncio.timeout(self._read_timeout_s) as waiting:
+            with self._silence:
                 while not (chunk := await anext(self._chunks)):
                     pass
         except StopAsyncIteration:
@@ -76,10 +77,61 @@ class Payload:
             self._trouble = ResponseStreamingError(error="a read of it was cancelled")
             raise
         except Exception as error:
-            if waiting.expired():
+            if self._silence.is_over:
                 self._trouble = AioReadTimeoutError(endpoint_url=self._called, error=error)
             else:
                 log.error("%s: the stream broke while it was read", self._called, exc_info=error)
                 self._trouble = ResponseStreamingError(error=error)
             raise self._trouble from error
         return chunk
+
+
+class _Silence:
+    """asyncio.timeout() for reads that come many times a second: one timer for all of them, which
+    looks, when it goes off, how long the read of that moment has waited. Raises TimeoutError."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.is_over = False  # it was longer than timeout_s
+        self._timeout_s = timeout_s
+        self._task: asyncio.Task[object] | None = None  # that reads; None between two reads
+        self._since_s = 0.0  # of the loop's time
+        self._cancelled_before = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "a stream is read in a task"
+        self._task, self._since_s, self.is_over = task, loop.time(), False
+        self._cancelled_before = task.cancelling()
+        if self._timer is None:
+            self._timer = loop.call_at(self._since_s + self._timeout_s, self._look)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if self.is_over and task is not None:
+            # Somebody else may have cancelled it as well, and goes before.
+            is_ours_alone = task.uncancel() <= self._cancelled_before
+            if is_ours_alone and kind is asyncio.CancelledError:
+                raise TimeoutError from error
+
+    def forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None  # where nobody reads, the next read sets it again
+        if self._task is None:
+            return
+        loop = asyncio.get_running_loop()
+        due_s = self._since_s + self._timeout_s
+        if loop.time() < due_s:
+            self._timer = loop.call_at(due_s, self._look)
+        else:
+            self.is_over = True
+            self._task.cancel()

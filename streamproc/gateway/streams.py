@@ -7,12 +7,13 @@ but they end when whoever opened them is no longer welcome.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 
 from streamproc.aio import let_go
+from streamproc.gateway.connection import Connection
 from streamproc.gateway.errors import (
     BodyCut,
     MalformedRequest,
@@ -82,17 +83,92 @@ class RequestBody(AsyncIterator[bytes]):
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._content = request.content
+        protocol = request.protocol
+        self._connection = protocol if isinstance(protocol, Connection) else None
 
     async def __anext__(self) -> bytes:
         try:
             chunk = await self._content.readany()
-        # aiohttp hands over whatever broke the connection or its parser, of many types.
         except Exception as error:
-            reason = " ".join(str(error).split())  # aiohttp's messages have several lines
-            raise BodyCut(f"request body ended early: {reason}") from error
+            raise _cut_short(error) from error
         if not chunk:
             raise StopAsyncIteration
         return chunk
+
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """pour(), in the connection's own callback."""
+        if self._connection is None:
+            return await _pour(self, into)
+        pouring = _Pouring(self._content, into)
+        self._connection.tell(pouring.on_more)
+        try:
+            pouring.on_more()
+            return await pouring.is_over()
+        finally:
+            self._connection.tell(None)
+
+
+async def pour(body: AsyncIterator[bytes], into: Callable[[bytes], bool]) -> bool:
+    """Call into with what comes, for as long as it returns True; whether that was to the end.
+
+    Of a request, what arrives is handed over in the callback that received it: a body that comes
+    in small pieces wakes no task for each of them. Raises what the body raises, and into.
+    """
+    return await (body.pour(into) if isinstance(body, RequestBody) else _pour(body, into))
+
+
+async def _pour(body: AsyncIterator[bytes], into: Callable[[bytes], bool]) -> bool:
+    async for data in body:
+        if not into(data):
+            return False
+    return True
+
+
+class _Pouring:
+    """From one reading of a body to the next pause."""
+
+    def __init__(self, content: StreamReader, into: Callable[[bytes], bool]) -> None:
+        self._content = content
+        self._into = into
+        self._failure: Exception | None = None
+        self._is_taking = False
+        self._is_over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def on_more(self) -> None:
+        # Reading may let more come in, while what was read is on its way.
+        if self._is_taking or self._is_over.done():
+            return
+        self._is_taking = True
+        try:
+            while data := self._read():
+                if not self._into(data):
+                    self._is_over.set_result(False)
+                    return
+            if self._content.at_eof():
+                self._is_over.set_result(True)
+        except Exception as error:  # is raised where is_over() is waited for
+            self._failure = error
+            self._is_over.set_result(False)
+        finally:
+            self._is_taking = False
+
+    async def is_over(self) -> bool:
+        is_over = await self._is_over
+        if self._failure is not None:
+            raise self._failure
+        return is_over
+
+    def _read(self) -> bytes:
+        try:
+            return self._content.read_nowait()
+        except Exception as error:
+            raise _cut_short(error) from error
+
+
+def _cut_short(error: Exception) -> BodyCut:
+    """aiohttp hands over whatever broke the connection or its parser, of many types."""
+    reason = " ".join(str(error).split())  # aiohttp's messages have several lines
+    return BodyCut(f"request body ended early: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

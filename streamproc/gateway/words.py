@@ -47,8 +47,9 @@ def shown(value: Any) -> str:
 
 
 def _shown_text(text: str) -> str:
-    cut = text[:SHOWN_CHARS_MAX]
-    escaped = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut
-    )
+    cut = escaped = text[:SHOWN_CHARS_MAX]
+    if not cut.isprintable():
+        escaped = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut
+        )
     return escaped if len(text) <= SHOWN_CHARS_MAX else f"{escaped}… ({len(text)} characters)"

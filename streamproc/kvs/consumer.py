@@ -20,7 +20,7 @@ from streamproc.kvs import failures
 from streamproc.kvs.connection import Connection
 from streamproc.kvs.cursor import Cursor
 from streamproc.mkv.fragments import FragmentParser
-from streamproc.model.media import FragmentEnded, FragmentFailed, MediaEvent
+from streamproc.model.media import FragmentEnded, FragmentFailed, MediaEvent, Packet
 from streamproc.model.position import StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.settings import MediaConfig
@@ -162,10 +162,11 @@ class KinesisVideoSource:
                 except failures.TROUBLE as error:
                     cut = error
                     break
-                waited_s += self._clock.monotonic() - began
-                for event in parser.feed(data):
-                    waited_s = 0.0
-                    self._take(event, cursor)
+                events = parser.feed(data)
+                waited_s = 0.0 if events else waited_s + self._clock.monotonic() - began
+                for event in events:
+                    if not isinstance(event, Packet):  # which most are, and decide nothing
+                        self._take(event, cursor)
                     yield event
                 parser.check()  # what broke behind good events is raised now, not with the next
                 if not data:

@@ -39,7 +39,6 @@ from streamproc.mkv.reader import (
     Block,
     Closed,
     ElementReader,
-    Leaf,
     Opened,
     Skipped,
     Token,
@@ -58,6 +57,7 @@ from streamproc.model.media import (
 # A Segment of unknown size: what the service writes over every producer's own. That a picture
 # holds these 96 bits by chance is less likely than any other error here.
 _SEGMENT_HEAD: Final = bytes.fromhex("18538067 01FFFFFFFFFFFFFF")
+_HEAD_BYTES_BEFORE: Final = len(_SEGMENT_HEAD) - 1  # of one that the next piece completes
 _PREFIX: Final = "AWS_KINESISVIDEO_"
 # The tags that the service writes, by what follows the prefix. The archive's documentation has
 # longer names for some; recorded answers have the short ones.
@@ -134,35 +134,42 @@ class FragmentParser(Incremental[MediaEvent]):
     def _take(self, data: bytes, events: list[MediaEvent]) -> None:
         self._find_heads(data)
         for token in self._reader.feed(data):
-            if isinstance(token, Block | Value | Skipped):
+            if self._heads:
                 self._check_swallowed(token)
-                self._understood = token.end
-            elif isinstance(token, Opened):
+            if isinstance(token, Opened):
                 self._understood = token.body_at
+            elif not isinstance(token, Closed):
+                self._understood = token.end
             if self._heads:
                 self._heads = [head for head in self._heads if head >= self._understood]
             if isinstance(token, Block):
                 self._on_block(token, events)
             elif not isinstance(token, Skipped):
                 self._on_structure(token, events)
-        if self._reader.pending is not None:
+        if self._heads and self._reader.pending is not None:
             self._check_swallowed(self._reader.pending)
 
     def _find_heads(self, data: bytes) -> None:
-        searched = self._last_bytes + data
-        origin = self._fed_bytes - len(self._last_bytes)
-        at = searched.find(_SEGMENT_HEAD)
-        while at >= 0:
-            if origin + at >= self._understood:
-                self._heads.append(origin + at)
-            at = searched.find(_SEGMENT_HEAD, at + 1)
+        seam = self._last_bytes + data[:_HEAD_BYTES_BEFORE]
+        for searched, origin in (
+            (seam, self._fed_bytes - len(self._last_bytes)),
+            (data, self._fed_bytes),
+        ):
+            at = searched.find(_SEGMENT_HEAD)
+            while at >= 0:
+                if origin + at >= self._understood:
+                    self._heads.append(origin + at)
+                at = searched.find(_SEGMENT_HEAD, at + 1)
         self._fed_bytes += len(data)
-        self._last_bytes = searched[max(0, len(searched) - len(_SEGMENT_HEAD) + 1) :]
+        last = data if len(data) >= _HEAD_BYTES_BEFORE else seam
+        self._last_bytes = last[-_HEAD_BYTES_BEFORE:]
 
-    def _check_swallowed(self, leaf: Leaf) -> None:
-        if self._heads and self._heads[0] + len(_SEGMENT_HEAD) <= leaf.end:
+    def _check_swallowed(self, token: Token) -> None:
+        if isinstance(token, Opened | Closed):
+            return
+        if self._heads[0] + len(_SEGMENT_HEAD) <= token.end:
             raise MkvError(
-                f"An element that claims to end at byte {leaf.end} holds the next document's "
+                f"An element that claims to end at byte {token.end} holds the next document's "
                 f"Segment, at byte {self._heads[0]}: its size is damaged, or its end is missing"
             )
 

@@ -162,7 +162,7 @@ class ElementReader:
         if self._partial:
             data = self._partial + data
             self._partial = b""
-        origin = self.position
+        origin, length = self.position, len(data)
         index = 0
         leaf: Leaf
         if self._leaf is not None:
@@ -178,6 +178,8 @@ class ElementReader:
             while position == master.end:
                 yield self._close(position, None)
                 master = self._masters[-1]
+            if index == length:
+                break
 
             header = read_header(data, index, position)
             if header is None:
@@ -223,12 +225,12 @@ class ElementReader:
                 raise _damaged(id_, position, above)
 
             index = end - origin
-            if index > len(data):
+            if index > length:
                 self._leaf = leaf
                 if keep:
                     self._held = BytesIO()  # its getvalue() hands the bytes over uncopied
                     self._held.write(memoryview(data)[body_from:])
-                self.position = origin + len(data)
+                self.position = origin + length
                 return
             if keep:
                 leaf.body = data[body_from:index]
@@ -268,7 +270,8 @@ def read_block_head(
         raise MkvError(f"The block at byte {position} has no room for a head: damaged")
     if timecode_at + 3 > len(data):
         return None
-    track = int.from_bytes(data[start:timecode_at], "big") ^ (1 << 7 * length)
+    marked = data[start] if length == 1 else int.from_bytes(data[start:timecode_at], "big")
+    track = marked ^ (1 << 7 * length)
     timecode, flags = _TIMECODE_AND_FLAGS.unpack_from(data, timecode_at)
     return track, timecode, flags, timecode_at + 3
 

@@ -7,7 +7,7 @@ from streamproc.gateway.dispatch import RequestContext, Service
 from streamproc.gateway.errors import UnknownOperation
 from streamproc.model.caller import Right
 
-CONTEXT = RequestContext("rekognition", "DescribeCollection", "us-east-1", "0" * 12, "id", "")
+CONTEXT = RequestContext("rekognition", "DescribeCollection", "us-east-1", "0" * 12, "id")
 
 
 def rekognition() -> Service[list[str]]:

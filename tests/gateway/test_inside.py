@@ -505,3 +505,17 @@ async def test_inside_a_read_that_was_cancelled_is_no_end(
         with pytest.raises(failures.TROUBLE, match="was cancelled"):
             await payload.read(10)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_inside_only_reads_that_wait_count_as_silence(house: House) -> None:
+    house.chunks, house.then = (b"abc", b"def"), "silence"
+    client = inside(house).client("kinesis-video-media", REGION, read_timeout_s=0.05)
+    async with (await client.get_media(**NOW))["Payload"] as payload:
+        assert await payload.read(3) == b"abc"
+        await asyncio.sleep(0.1)  # the reader is busy with it for longer than it would wait
+        assert await payload.read(3) == b"def"
+        with pytest.raises(AioReadTimeoutError):
+            await payload.read(3)
+        current = asyncio.current_task()
+        assert current is not None
+        assert current.cancelling() == 0, "the reader itself is not to end"

@@ -276,7 +276,7 @@ async def test_put_media_is_accepted_however_the_client_signs(
     answer = await fetch("POST", signed_url, data=b"mkv", headers=headers)
     assert (answer.status, answer.body) == (200, b'{"received": 3}\n{"done":true}\n')
     context = streams.contexts[0]
-    assert (context.region, context.access_key_id) == ("eu-central-1", "AKIDEXAMPLE")
+    assert context.region == "eu-central-1"
 
 
 async def test_a_client_that_leaves_in_mid_body_cuts_the_input(url: str, streams: Streams) -> None:

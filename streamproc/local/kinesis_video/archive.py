@@ -58,6 +58,7 @@ class Archive:
         self._clock = clock
         self._writing = asyncio.Lock()
         self._kept = 0
+        self._oldest_ms: int | None = None  # server timestamp; None where nothing is kept
         self._is_gone = False
 
     @classmethod
@@ -84,6 +85,7 @@ class Archive:
             )
         await asyncio.to_thread(files.recover, ends)
         archive._kept = await index.bytes_kept()
+        archive._oldest_ms = await index.oldest_ms()
         return archive
 
     async def add(
@@ -115,6 +117,8 @@ class Archive:
                 await asyncio.to_thread(self._files.abandon, place)
                 raise
             self._kept += place.size
+            if self._oldest_ms is None or server_ms < self._oldest_ms:  # clocks are set back
+                self._oldest_ms = server_ms
             if self._kept > self.limits.bytes_max:
                 try:
                     await self._expire()
@@ -126,7 +130,8 @@ class Archive:
     async def sweep(self) -> None:
         """Forget what the limits no longer keep; delete segments that hold nothing else."""
         async with self._writing:
-            if self._kept and not self._is_gone:
+            has_expired = self._oldest_ms is not None and self._oldest_ms < self._cutoff_ms()
+            if (has_expired or self._kept > self.limits.bytes_max) and not self._is_gone:
                 await self._expire()
 
     async def remove(self) -> None:
@@ -174,6 +179,7 @@ class Archive:
             self._cutoff_ms(), self._kept, self.limits.bytes_max
         )
         await asyncio.to_thread(self._files.remove, emptied)
+        self._oldest_ms = await self._index.oldest_ms()
 
     def _cutoff_ms(self) -> int:
         return int(self._clock.now() * 1000) - self.limits.age_ms

@@ -33,10 +33,10 @@ async def follow(
     """
     deadline = clock.monotonic() + session_s_max
     while not stream.is_over and clock.monotonic() < deadline:
-        changed = stream.pulse.event
+        beats = stream.pulse.beats
         fragment = await stream.after(after)
         if fragment is None:
-            await changed.wait()
+            await stream.pulse.behind(beats)
             continue
         try:
             async with aclosing(document(stream, fragment, clock)) as chunks:
@@ -55,41 +55,33 @@ async def document(
 
     Yields nothing if there is nothing to be had any more. Raises DocumentCut.
     """
-    if isinstance(fragment, LiveFragment):
-        body = _arriving(stream, fragment)
-    else:
-        body = stream.archive.read(fragment.place)
     head = opening(fragment.header, fragment.number, fragment.server_ms, fragment.producer_ms)
-    is_whole = True
-    try:
-        async with aclosing(body) as chunks:
-            async for chunk in chunks:
-                yield head + chunk
+    sent = 0  # of the fragment's own bytes
+    stored: StoredFragment | None
+    if isinstance(fragment, LiveFragment):
+        while (stored := fragment.stored) is None:
+            if chunk := bytes(memoryview(fragment.data)[sent : sent + CHUNK_BYTES]):
+                sent += len(chunk)
+                yield head + chunk if head else chunk
                 head = b""
-    except FileNotFoundError:
-        is_whole = False  # swept away meanwhile
-    if isinstance(fragment, LiveFragment) and fragment.state is not State.WHOLE:
-        is_whole = False
+            elif fragment.state is State.RECEIVING and not stream.is_over:
+                await stream.pulse.behind(stream.pulse.beats)
+            else:
+                break
+    else:
+        stored = fragment
+    is_whole = not isinstance(fragment, LiveFragment) or fragment.state is State.WHOLE
+    if stored is not None:
+        try:
+            async with aclosing(stream.archive.read(stored.place, sent)) as chunks:
+                async for chunk in chunks:
+                    yield head + chunk
+                    head = b""
+        except FileNotFoundError:
+            is_whole = False  # swept away meanwhile
     if not is_whole:
         if not head:
             raise DocumentCut(f"fragment {fragment.number} ends in the middle")
     elif clock is not None:
         behind_ms = int(clock.now() * 1000) - fragment.server_ms
         yield closing(fragment.number, max(behind_ms, 0))
-
-
-async def _arriving(stream: VideoStream, fragment: LiveFragment) -> AsyncGenerator[bytes, None]:
-    """The fragment's bytes as they come; from disk as soon as they are there."""
-    sent = 0
-    while fragment.stored is None:
-        changed = stream.pulse.event
-        if chunk := bytes(memoryview(fragment.data)[sent : sent + CHUNK_BYTES]):
-            sent += len(chunk)
-            yield chunk
-        elif fragment.state is State.RECEIVING and not stream.is_over:
-            await changed.wait()
-        else:
-            return
-    async with aclosing(stream.archive.read(fragment.stored.place, sent)) as chunks:
-        async for chunk in chunks:
-            yield chunk

@@ -169,6 +169,13 @@ class FragmentIndex:
         async with self._database.read() as connection:
             return int((await connection.execute(total)).scalar_one())
 
+    async def oldest_ms(self) -> int | None:
+        """The server timestamp of the fragment that began first; None where there is none."""
+        oldest = select(func.min(FRAGMENTS.c.server_ms)).where(self._mine)
+        async with self._database.read() as connection:
+            found: int | None = (await connection.execute(oldest)).scalar_one()
+        return found
+
     def _select(self, cutoff_ms: int) -> Select[Any]:
         header = and_(
             HEADERS.c.stream_id == FRAGMENTS.c.stream_id,

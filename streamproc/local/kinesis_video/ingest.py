@@ -18,6 +18,7 @@ from streamproc.aio import LatestQueue
 from streamproc.clock import Clock
 from streamproc.errors import MkvError, StoreDamaged, StoreUnavailable
 from streamproc.gateway.errors import BodyCut
+from streamproc.gateway.streams import pour
 from streamproc.local.kinesis_video.acks import AckEvent, Refusal, Refused, encode_ack
 from streamproc.local.kinesis_video.live import LiveFragment
 from streamproc.local.kinesis_video.rules import FragmentRules
@@ -85,6 +86,7 @@ class ProducerSession:
             element_depth_max=media.element_depth_max,
         )
         self._acks: LatestQueue[bytes | None] = LatestQueue(_ACKS_UNREAD_MAX)
+        self._pieces: list[Piece] = []
         self._header = b""
         self._fragment: LiveFragment | None = None
         self._is_whole = False  # the open fragment's Cluster is closed
@@ -137,32 +139,51 @@ class ProducerSession:
 
     async def _receive(self) -> None:
         self._stream.start_session()
-        async for data in self._body:
+        while not await pour(self._body, self._feed):
             self._listening_since = None
-            for piece in self._splitter.feed(data):
-                await self._take(piece)
-            self._stream.pulse.beat()
-            self._splitter.check()  # what broke behind good pieces is raised only now
-            self._listening_since = self._clock.monotonic()
+            for piece in self._pieces:
+                if isinstance(piece, ClusterOpened):
+                    await self._open(piece)
+                else:
+                    self._take(piece)
+            self._fed()
         self._listening_since = None
-        for piece in self._splitter.close():
-            await self._take(piece)
+        for piece in self._splitter.close():  # which opens nothing any more
+            self._take(piece)
         self._finish()
 
-    async def _take(self, piece: Piece) -> None:
+    def _feed(self, data: bytes) -> bool:
+        """Take what has come. False where a fragment begins in it, which may have to wait: what
+        is to be taken from there on is in _pieces."""
+        pieces = self._splitter.feed(data)
+        for index, piece in enumerate(pieces):
+            if isinstance(piece, ClusterOpened):
+                self._pieces = pieces[index:]
+                return False
+            self._take(piece)
+        self._fed()
+        return True
+
+    def _fed(self) -> None:
+        self._stream.pulse.beat()
+        self._splitter.check()  # what broke behind good pieces is raised only now
+        self._listening_since = self._clock.monotonic()
+
+    async def _open(self, cluster: ClusterOpened) -> None:
+        await self._kept()  # the fragment before this one: memory holds two at most
+        self._finish()
+        await self._begin(cluster.timecode)
+
+    def _take(self, piece: Piece) -> None:
         match piece:
-            case Header():
-                self._rules.begin_session(piece.tracks, piece.timecode_scale_ns)
-                self._header = piece.data
-                self._timing = Timing(self._timing.start_ms, piece.timecode_scale_ns)
-            case ClusterOpened():
-                await self._kept()  # the fragment before this one: memory holds two at most
-                self._finish()
-                await self._begin(piece.timecode)
             case ClusterData() | Trailing():
                 self._append(piece.data)
             case BlockSeen():
                 self._rules.frame(piece.track, piece.timecode)
+            case Header():
+                self._rules.begin_session(piece.tracks, piece.timecode_scale_ns)
+                self._header = piece.data
+                self._timing = Timing(self._timing.start_ms, piece.timecode_scale_ns)
             case ClusterClosed():
                 self._is_whole = True
             case EndOfFragment():

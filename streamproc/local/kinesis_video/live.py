@@ -52,12 +52,26 @@ def began(fragment: LiveFragment | StoredFragment, origin: Origin) -> int:
 
 
 class Pulse:
-    """Wakes everybody who waits. Take the event before looking, wait on it after: what
-    happened in between is not missed."""
+    """Wakes everybody who waits. Take the count of beats before looking, wait behind it after:
+    what happened in between is not missed."""
 
     def __init__(self) -> None:
-        self.event = asyncio.Event()
+        self.beats = 0
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def beat(self) -> None:
-        self.event.set()
-        self.event = asyncio.Event()
+        self.beats += 1
+        waiting, self._waiting = self._waiting, set()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def behind(self, beats: int) -> None:
+        """Return once there have been more beats than so many."""
+        if self.beats == beats:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiter)
+            try:
+                await waiter
+            finally:  # who gives up on a stream that is silent leaves nothing behind
+                self._waiting.discard(waiter)

@@ -21,7 +21,6 @@ def needed(local: LocalKinesis, operation: str, request: dict[str, Any]) -> list
         region=REGION,
         account_id=ACCOUNT,
         request_id="",
-        access_key_id="",
     )
     return [
         (right.action, right.resource)

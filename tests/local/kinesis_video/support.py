@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any, Self
 import aiohttp
 import boto3
 from aiobotocore.session import get_session
-from aiohttp import web
 from botocore.config import Config
 
 from streamproc.clock import Clock
 from streamproc.gateway.app import build_app
+from streamproc.gateway.server import Server
 from streamproc.local.kinesis_video import VideoStreams, archived, control, media
 from streamproc.mkv.fragments import FragmentParser
 from streamproc.mkv.splitter import (
@@ -27,7 +28,7 @@ from streamproc.mkv.splitter import (
 )
 from streamproc.mkv.writer import MkvWriter
 from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, Track, TrackKind
-from streamproc.settings import VideoConfig
+from streamproc.settings import ServerConfig, VideoConfig
 
 SESSION = get_session()  # keeps the models it has loaded
 ACCOUNT = "111122223333"
@@ -209,16 +210,19 @@ class VideoService:
         )
         bound = [service.bind(self.streams) for service in (control, media, archived)]
         app = build_app(bound, account_id=ACCOUNT, region=REGION, request_bytes_max=1_000_000)
-        self._runner = web.AppRunner(app, shutdown_timeout=5)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener.setblocking(False)
+        self._server = Server(app, ServerConfig())
+        await self._server.start()
+        self._server.listen(self._listener)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.streams.public_url = self.url
         self._clients.clear()
         return self
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        await self._server.aclose()
+        self._listener.close()
         await self.streams.aclose()
 
     async def restart(self, config: VideoConfig | None = None) -> None:

@@ -21,6 +21,7 @@ from streamproc.clock import FakeClock, SystemClock
 from streamproc.errors import StoreDamaged
 from streamproc.local.kinesis_video import VideoStreams
 from streamproc.local.kinesis_video.archive import Archive
+from streamproc.local.kinesis_video.index import FragmentIndex
 from streamproc.local.kinesis_video.segments import SegmentFiles
 from streamproc.local.kinesis_video.store import StreamStore
 from streamproc.model.media import FragmentFailed, FragmentStarted
@@ -38,6 +39,11 @@ from tests.local.kinesis_video.support import (
 
 HOUR_S = 3600
 SMALL = VideoConfig(segment_bytes=4096)  # a cluster has about 1250 bytes
+
+
+def index_size(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "video.db")) as database:
+        return int(database.execute("SELECT count(*) FROM video_fragments").fetchone()[0])
 
 
 def numbers_in(fragments: list[dict[str, str]]) -> list[str]:
@@ -130,6 +136,35 @@ async def test_what_is_too_old_vanishes_at_once_and_its_files_with_the_sweep(
     await timed.streams.sweep()
     assert len(list(segment_files(timed.folder))) == 1
     assert cluster(0) in await timed.media_of([new])
+
+
+async def test_a_sweep_writes_nothing_while_nothing_is_too_old(
+    timed: VideoService, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = 0
+    expire = FragmentIndex.expire
+
+    async def counted(index: FragmentIndex, *args: int) -> tuple[int, set[int]]:
+        nonlocal swept
+        swept += 1
+        return await expire(index, *args)
+
+    monkeypatch.setattr(FragmentIndex, "expire", counted)
+    await timed.create(retention_hours=1)
+    await timed.push(HEADER, cluster(0))
+    await timed.restart()
+    await fake_clock.advance(HOUR_S / 2)
+    await timed.push(HEADER, cluster(0))
+    for _ in range(3):
+        await timed.streams.sweep()
+    assert swept == 0
+    for expected in (1, 0):  # the first fragment, then the second
+        await fake_clock.advance(HOUR_S / 2 + 1)
+        await timed.streams.sweep()
+        assert (swept > 0, index_size(timed.folder)) == (True, expected)
+    before = swept
+    await timed.streams.sweep()
+    assert swept == before
 
 
 async def test_the_sweep_comes_by_itself(timed: VideoService, fake_clock: FakeClock) -> None:

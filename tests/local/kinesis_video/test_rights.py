@@ -22,7 +22,6 @@ def needed(video: VideoService, operation: str, request: dict[str, Any]) -> list
         region=REGION,
         account_id=ACCOUNT,
         request_id="",
-        access_key_id="",
     )
     return list(rights(video.streams, operation, request, context))
 
