@@ -1,7 +1,8 @@
 """Small line charts side by side, as one SVG. Pure: numbers in, text out.
 
 Readable on light and on dark pages, because the picture brings its own ground and follows the
-reader's scheme; told in words to who cannot see it. Knows nothing of what is measured.
+reader's scheme; without colours, because each curve has marks of its own shape; told in words to
+who cannot see it. Knows nothing of what is measured.
 """
 
 import math
@@ -11,14 +12,16 @@ from html import escape
 
 _WIDTH, _HEIGHT = 380, 270  # of one chart, pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 62, 50  # around its axes
+_HEAD = 40  # of the picture, above its charts
 _COLUMNS = 2
 _TICKS = 5
 _STYLE = """
   .ground { fill: #ffffff } text { fill: #24292f; font: 12px system-ui, sans-serif }
+  .title { font-weight: 600; font-size: 17px }
   .name { font-weight: 600; font-size: 14px } .small { font-size: 11px }
   .unit { font-weight: 400 }
   .grid { stroke: #d0d7de } .bound { stroke: #57606a; stroke-dasharray: 5 4 }
-  polyline { fill: none; stroke-width: 2 } circle { stroke: none }
+  polyline { fill: none; stroke-width: 2 } .mark { stroke: none }
   .s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #bc4c00; fill: #bc4c00 }
   .s2 { stroke: #1a7f37; fill: #1a7f37 } .s3 { stroke: #8250df; fill: #8250df }
   @media (prefers-color-scheme: dark) {
@@ -74,10 +77,10 @@ def draw(title: str, description: str, charts: Sequence[Chart]) -> str:
     if not charts:
         raise ValueError("no chart to draw")
     columns = min(_COLUMNS, len(charts))
-    width, height = columns * _WIDTH, math.ceil(len(charts) / columns) * _HEIGHT
+    width, height = columns * _WIDTH, _HEAD + math.ceil(len(charts) / columns) * _HEIGHT
     drawn = [
-        f'<g transform="translate({number % columns * _WIDTH} {number // columns * _HEIGHT})">'
-        f"{_chart(chart)}</g>"
+        f'<g transform="translate({number % columns * _WIDTH} '
+        f'{_HEAD + number // columns * _HEIGHT})">{_chart(chart)}</g>'
         for number, chart in enumerate(charts)
     ]
     return "\n".join(
@@ -88,6 +91,7 @@ def draw(title: str, description: str, charts: Sequence[Chart]) -> str:
             f'<desc id="desc">{escape(description)}</desc>',
             f"<style>{_STYLE}</style>",
             f'<rect class="ground" width="{width}" height="{height}" rx="8"/>',
+            f'<text class="title" x="14" y="30">{escape(title)}</text>',
             *drawn,
             "</svg>\n",
         )
@@ -122,8 +126,8 @@ def _chart(chart: Chart) -> str:
     parts = [
         f'<text class="name" x="14" y="24">{escape(chart.name)}'
         f'<tspan class="unit">, {escape(chart.y)}</tspan></text>',
-        f'<text class="small" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 14}" text-anchor="end">'
-        f"{escape(chart.x)}</text>",
+        f'<text class="small" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - _BOTTOM + 32}" '
+        f'text-anchor="middle">{escape(chart.x)}</text>',
     ]
     for mark in y_marks:
         y = y_axis.at(mark)
@@ -153,14 +157,28 @@ def _chart(chart: Chart) -> str:
         places = [(x_axis.at(x), y_axis.at(y)) for x, y in series.points]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline class="s{number % 4}" points="{line}"/>')
-        parts += [f'<circle class="s{number % 4}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
-                  for x, y in places]  # fmt: skip
+        parts += [_mark(number, x, y, 3) for x, y in places]
         parts.append(
-            f'<circle class="s{number % 4}" cx="{at + 4:.0f}" cy="43" r="4"/>'
+            f"{_mark(number, at + 4, 43, 4)}"
             f'<text class="small" x="{at + 12:.0f}" y="47">{escape(series.name)}</text>'
         )
         at += 26 + 6.2 * len(series.name)
     return "".join(parts)
+
+
+def _mark(number: int, x: float, y: float, size: float) -> str:
+    """A point of the series of this number: a disc, a square, a lozenge or a triangle."""
+    kind = f'class="mark s{number % 4}"'
+    if number % 4 == 0:
+        return f'<circle {kind} cx="{x:.1f}" cy="{y:.1f}" r="{size:g}"/>'
+    wide = size * 1.3
+    corners = (
+        [(-size, -size), (size, -size), (size, size), (-size, size)],
+        [(0, -wide), (wide, 0), (0, wide), (-wide, 0)],
+        [(0, -wide), (wide, size), (-wide, size)],
+    )[number % 4 - 1]
+    points = " ".join(f"{x + across:.1f},{y + down:.1f}" for across, down in corners)
+    return f'<polygon {kind} points="{points}"/>'
 
 
 def words(value: float) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import av
+from av.video.frame import PictureType
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,8 @@ def make_clip(view: str, seconds: float, file: Path) -> Path:
         for number, frame in enumerate(islice(_in_turn(scenes), round(seconds * FPS))):
             scaled = frame.reformat(WIDTH, HEIGHT, "yuv420p")
             scaled.pts, scaled.time_base = number, Fraction(1, FPS)
+            # Else x264 makes a keyframe of each that was one in the source.
+            scaled.pict_type = PictureType.NONE
             container.mux(stream.encode(scaled))
         container.mux(stream.encode())
     return file

@@ -47,6 +47,9 @@ class AuditedWorld:
     def analyser(self) -> LiveAnalyser:
         return self._world.analyser
 
+    async def ready(self, report: Report) -> None:
+        await self._world.ready(report)
+
     def source(
         self, spec: ProcessorSpec, report: Report
     ) -> AbstractAsyncContextManager[MediaSource]:

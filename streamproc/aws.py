@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _SETTING = {
     "kinesisvideo": "kinesisvideo",
     "kinesis-video-media": "kinesisvideo",
-    "kinesis-video-archived-media": "kinesisvideo",
     "kinesis": "kinesis",
     "s3": "s3",
     "sns": "sns",

@@ -9,6 +9,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from streamproc import __version__
@@ -24,7 +25,7 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.config import Config
 from streamproc.data_folder import announced, locked_folder
 from streamproc.engines.base import FaceEngine
-from streamproc.engines.load import load_detailed
+from streamproc.engines.load import check_engine, load_detailed
 from streamproc.engines.scheduler import Scheduler
 from streamproc.gateway.app import build_app
 from streamproc.gateway.inside import InsideServices
@@ -34,7 +35,7 @@ from streamproc.heap import resume_collector, return_freed_memory
 from streamproc.job_world import StoredVideoWorld
 from streamproc.jobs.runner import JobRunner
 from streamproc.listening import open_door
-from streamproc.loading import Late, Loading
+from streamproc.loading import Late, Loading, StartAbandoned, load_beside
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
 from streamproc.objects.store import ObjectStore
@@ -57,24 +58,33 @@ async def run(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     systemd = Systemd()
-    async with serving(config) as url:
-        resume_collector()
-        # Not earlier, though it answers already: a service that is ready has what it needs.
-        systemd.tell("READY=1", f"STATUS=answers on {url}")
-        await stop.wait()
-        systemd.tell("STOPPING=1", "STATUS=draining jobs and processors")
-        log.info("stopping: draining jobs and processors")
-    log.info("stopped")
+    try:
+        async with serving(config, stop=stop) as url:
+            resume_collector()
+            # Not earlier, though it answers already: a service that is ready has what it needs.
+            systemd.tell("READY=1", f"STATUS=answers on {url}")
+            await stop.wait()
+            systemd.tell("STOPPING=1", "STATUS=draining jobs and processors")
+            log.info("stopping: draining jobs and processors")
+    except StartAbandoned:
+        log.info("stopped before the models were loaded")
+    else:
+        log.info("stopped")
 
 
 @asynccontextmanager
 async def serving(
-    config: Config, *, clock: Clock | None = None, engine: FaceEngine | None = None
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    engine: FaceEngine | None = None,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[str]:
     """Everything up, from the block's start to its end; yields the base URL.
 
     It answers earlier, while the models load, which takes longest; see loading.py. What forbids
-    the start is raised all the same, by then or when they cannot be loaded.
+    the start is raised all the same, by then or when they cannot be loaded. stop, set before
+    they are, ends it with StartAbandoned.
     clock and engine stand in for the real ones where tests need to break them.
     """
     folder = config.storage.data_dir
@@ -85,6 +95,8 @@ async def serving(
         keyring = await _open_keyring(config, clock, stack)
         usable_keys = keyring.usable_keys if keyring else 0
         door = stack.enter_context(open_door(config, usable_keys))
+        if engine is None:
+            check_engine(config.engine)  # nobody is let in whom it could not serve
 
         loading = Loading()
         late_engine = Late[FaceEngine]("the engine is")
@@ -104,7 +116,6 @@ async def serving(
             kinesis_data.service.bind(data),
             kinesis_video.control.bind(video),
             kinesis_video.media.bind(video),
-            kinesis_video.archived.bind(video),
         ]
         caller = internal_caller(account_id)
         inside = InsideServices(streams, account_id=account_id, caller=caller)
@@ -162,6 +173,7 @@ async def serving(
                     )
                 ),
                 *streams,
+                kinesis_video.archived.bind(video),
             ],
             account_id=account_id,
             region=config.server.region,
@@ -172,16 +184,18 @@ async def serving(
         server = Server(app, config.server)
         stack.push_async_callback(server.aclose)
         await server.start()
+        # Before anybody can ask: who were told STOPPED would start it, and it would begin anew.
+        await supervisor.resume_all()
         server.listen(door.listener, tls=door.certificate.context if door.certificate else None)
         # Last in, first out: both drain while the streams and models they use still answer.
         stack.push_async_callback(supervisor.drain)
         stack.push_async_callback(jobs.drain)
         stack.enter_context(announced(folder, door.url))
-        await supervisor.resume_all()
 
         with loading.under_way():
             if engine is None:
-                engine = await asyncio.to_thread(_load_engine, config)
+                load = partial(_load_engine, config)
+                engine = await load_beside(load, stop or asyncio.Event())
             late_engine.become(engine)
             collections = await _open_collections(config, engine, clock)
             loaded.push_async_callback(collections.aclose)

@@ -18,7 +18,11 @@ MMAP_THRESHOLD_BYTES = 512 * 1024
 """From this size on a block has pages of its own, returned when it is freed: a decoded picture
 does, a fragment's records do not. Left alone, glibc raises the threshold up to 32 MiB with each
 such block that is freed, and pictures then lie among small things that live on: eight steady
-cameras grew by 30 MB in ten minutes without a growing object."""
+cameras grew by 30 MB in ten minutes without a growing object.
+
+The price is a page fault for each 4 KB of every such block, up to eight times the work that is done
+in it. So nothing of this size is allocated for each picture: who makes pictures keeps buffers
+(decode/pixels.py, engines/scratch.py)."""
 
 ARENAS_MAX = 4
 """Heaps that threads share. Left alone there are up to eight for each core, each with holes."""

@@ -1,20 +1,27 @@
 """What the daemon is while its models load: open, and able to answer what needs none.
 
 Cameras, consumers and whoever asks after processors are answered at once; a call that needs a
-model, or a collection (which belongs to a model), waits. A processor that is resumed is STARTING
-meanwhile. Knows which operations these are; knows nothing of how anything is loaded.
+model, or a collection (which belongs to a model), waits, as long as not too many do. A processor
+that is started is STARTING meanwhile. Knows which operations these are and how a load is left
+when the daemon is told to stop; knows nothing of how anything is loaded.
 """
 
 import asyncio
-from collections.abc import Iterator
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar, cast
 
 from streamproc.errors import EngineError
 from streamproc.gateway.dispatch import BoundHandler, BoundService, RequestContext
-from streamproc.gateway.errors import InternalFailure
+from streamproc.gateway.errors import InternalFailure, ServiceError
 from streamproc.model.job import JobKind
+from streamproc.processor.scopes import abandoned_when
 
 T = TypeVar("T")
 
@@ -32,6 +39,17 @@ ANSWERED_AT_ONCE: Final = frozenset(
     }
 )
 """Operations of Rekognition that touch neither a model nor a collection."""
+
+WAITING_MAX: Final = 256
+WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Calls that wait at once, and the text and pictures in them; in base64, as they came, these
+are held once more. One call alone may be larger: server.request_bytes_max bounds it."""
+
+_THREAD: Final = "models"
+
+
+class StartAbandoned(Exception):
+    """The daemon was told to stop before its models were there."""
 
 
 class Late(Generic[T]):
@@ -60,6 +78,8 @@ class Loading:
 
     def __init__(self) -> None:
         self._over, self._loaded = asyncio.Event(), asyncio.Event()
+        self._ending = "cannot be loaded; streamproc ends, and its log says why"
+        self._waiting = self._waiting_bytes = 0
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -68,6 +88,9 @@ class Loading:
         try:
             yield
             self._loaded.set()
+        except StartAbandoned:
+            self._ending = "were still loading when streamproc was stopped; call once it is back"
+            raise
         finally:
             self._over.set()
 
@@ -85,13 +108,75 @@ class Loading:
 
     def _gated(self, handler: BoundHandler) -> BoundHandler:
         async def answer(request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-            await self._over.wait()
+            if not self._over.is_set():
+                with self._counted(context.operation, _bytes_in(request)):
+                    await self._over.wait()
             if not self._loaded.is_set():
                 raise InternalFailure(
-                    f"{context.operation} needs models that cannot be loaded; streamproc ends, "
-                    "and its log says why.",
+                    f"{context.operation} needs models that {self._ending}.",
                     code="InternalServerError",
                 )
             return await handler(request, context)
 
         return answer
+
+    @contextmanager
+    def _counted(self, operation: str, size: int) -> Iterator[None]:
+        """A call that waits. Raises what AWS answers to who calls too much: clients try again."""
+        is_room = self._waiting < WAITING_MAX and self._waiting_bytes + size <= WAITING_BYTES_MAX
+        if self._waiting and not is_room:
+            raise ServiceError(
+                f"{operation} needs models that are loading, and {self._waiting} calls with "
+                f"{self._waiting_bytes} bytes wait for them already; call again in some seconds.",
+                code="ThrottlingException",
+            )
+        self._waiting += 1
+        self._waiting_bytes += size
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._waiting_bytes -= size
+
+
+async def load_beside(load: Callable[[], T], stop: asyncio.Event) -> T:
+    """What load returns, from a thread of its own. Raises what it raises, and StartAbandoned
+    once stop is set: nothing interrupts a library that reads a model, so it is left behind."""
+    loaded: Future[T] = Future()
+
+    def work() -> None:
+        if not loaded.set_running_or_notify_cancel():
+            return  # stopped before it began
+        try:
+            loaded.set_result(load())
+        except BaseException as error:
+            loaded.set_exception(error)
+
+    # A thread of a pool would be waited for, by the loop's end and by the interpreter's.
+    threading.Thread(target=work, name=_THREAD, daemon=True).start()
+    async with abandoned_when(stop.wait()):
+        return await asyncio.wrap_future(loaded)
+    raise StartAbandoned
+
+
+def end_beside_load() -> None:
+    """End the process, well, if a load was left behind; else do nothing. The interpreter's own
+    end would tear that thread out of its library, which aborts the process."""
+    if any(thread.name == _THREAD for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _bytes_in(value: Any) -> int:
+    """What the pictures and the text of a request hold."""
+    match value:
+        case dict():
+            return sum(map(_bytes_in, value.values()))
+        case list():
+            return sum(map(_bytes_in, value))
+        case bytes() | str():
+            return len(value)
+        case _:
+            return 0

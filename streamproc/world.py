@@ -52,6 +52,11 @@ class KinesisWorld:
         self._ready = ready
         self.analyser = scheduler
 
+    async def ready(self, report: Report) -> None:
+        report("Not running yet: the models are loading.")
+        await self._ready()
+        report("")
+
     def source(
         self, spec: ProcessorSpec, report: Report
     ) -> AbstractAsyncContextManager[MediaSource]:
@@ -90,6 +95,5 @@ class KinesisWorld:
     @asynccontextmanager
     async def faces(self, spec: ProcessorSpec) -> AsyncIterator[FaceSearch]:
         threshold = max(spec.face_match_threshold, self._config.faces.face_match_threshold_floor)
-        await self._ready()
         async with self._collections.searcher(spec, threshold) as search:
             yield search

@@ -89,6 +89,7 @@ def test_precedence_is_override_then_environment_then_file(
         ({"engines": {}}, "engines is not known"),
         ({"engine": {"name": "magic"}}, "engine.name = 'magic'"),
         ({"engine": {"detection_sizes": [100]}}, "100 is not a multiple of 32"),
+        ({"engine": {"providers": ["A", "B", "A"]}}, "A is named twice"),
         ({"faces": {"face_match_threshold": 101}}, "faces.face_match_threshold = 101"),
         ({"endpoints": {"kinesis": "ftp://x"}}, "endpoints.kinesis = 'ftp://x'"),
         ({"endpoints": {"s3": "http://"}}, "endpoints.s3 = 'http://'"),

@@ -31,6 +31,7 @@ def serve(
     """Run the daemon: Rekognition's API, the processors and the embedded streams."""
     pause_collector()  # until everything is there
     from streamproc.daemon import run
+    from streamproc.loading import end_beside_load
 
     overrides: dict[str, dict[str, Any]] = {}
     for text in assignments or ():
@@ -47,3 +48,4 @@ def serve(
         if value is not None:
             overrides.setdefault(table, {})[key] = value
     asyncio.run(run(load_config(config, overrides)))
+    end_beside_load()

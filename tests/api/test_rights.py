@@ -52,7 +52,6 @@ def needed(
         region="eu-west-1",
         account_id="123456789012",
         request_id="",
-        access_key_id="",
     )
     return [
         (right.action, right.resource) for right in rights(services, operation, request, context)

@@ -33,6 +33,23 @@ def test_it_has_a_ground_of_its_own_and_follows_the_readers_scheme() -> None:
     assert ground.attrib["class"] == "ground"
 
 
+def test_its_title_is_there_to_be_seen() -> None:
+    root = drawn(Chart("Delay", "cameras", "ms", [CURVE]))
+    assert "Cost" in {text.text for text in root.iter(f"{NAME}text")}
+
+
+def test_curves_are_told_apart_without_colours() -> None:
+    several = [Series(name, [(1, 1.0)]) for name in ("one", "two", "three", "four")]
+    root = drawn(Chart("Delay", "cameras", "ms", several))
+    shapes = set()
+    for mark in root.iter():
+        if mark.attrib.get("class", "").startswith("mark"):
+            corners = mark.attrib.get("points", "").split()
+            flat = len({corner.partition(",")[2] for corner in corners})  # heights of corners
+            shapes.add((mark.tag, len(corners), flat))
+    assert len(shapes) == len(several)
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_every_point_lies_within_its_chart(log: bool) -> None:
     chart = Chart("Delay", "cameras", "ms", [CURVE], bound=(1000.0, "1 s"), log_x=log, log_y=log)

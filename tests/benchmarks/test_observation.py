@@ -31,7 +31,9 @@ def test_cores_that_are_not_there_cannot_be_used() -> None:
 
 def test_half_a_machine_is_told_by_the_cost_nearest_to_it() -> None:
     points = [
-        {"load": 0.05, "cores": 2, "cpu_s_per_camera_s": 0.11},
-        {"load": 0.40, "cores": 2, "cpu_s_per_camera_s": 0.09},
+        {"load": 0.05, "cores": 2, "cpu_s_per_camera_s": 0.11, "fell_behind": ""},
+        {"load": 0.40, "cores": 2, "cpu_s_per_camera_s": 0.09, "fell_behind": ""},
+        {"load": 0.50, "cores": 2, "cpu_s_per_camera_s": 0.04, "fell_behind": "1.0 of 5 frames/s"},
     ]
     assert half_loading(points) == 11
+    assert half_loading(points[2:]) is None
