@@ -51,8 +51,7 @@ class Pipeline:
     """Runs once, from a start position until it is told to stop.
 
     sampled_at is the media time of the frame sampled last, where this goes on with what an
-    earlier run began: it then samples what that one would have. Where only keyframes are decoded
-    (shedding.py) that holds from the second keyframe on; before, another frame may be sampled.
+    earlier run began: it then samples what that one would have at the full rate.
     """
 
     def __init__(

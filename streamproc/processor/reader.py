@@ -107,7 +107,11 @@ class FrameReader:
         # These look at the sampler, and only while no step is under way.
         self._batching = Batching(self._sampler)
         self._shedding = Shedding(
-            self._sampler, self._decoder.opens, lambda: self._decoder.holds_pictures, counters
+            self._sampler,
+            self._decoder.opens,
+            lambda: self._decoder.holds_pictures,
+            lambda: pace.is_reduced,
+            counters,
         )
         counters.fps = pace.fps
 

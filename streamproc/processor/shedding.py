@@ -2,11 +2,12 @@
 
 Passed over is
 
-- everything between keyframes, where these alone come as often as frames are analysed: at one
+- everything between keyframes, where the rate is reduced and these alone come as often: at one
   frame a second and a keyframe a second decoding then costs a thirtieth. How often they come is
   measured in media time, the longest distance of the last few counts, and one that does not open
   decoding by itself is none. Begins and ends at a keyframe. Where the distance of keyframes grows
-  meanwhile, one frame is missed;
+  meanwhile, one frame is missed. At the full rate it would not be sure that a restart samples the
+  frames that the run before would have;
 - what is late, up to a keyframe that is not, or less so: where the caller says that live video is
   later than LATE_S, and as far as a newer keyframe must be here by now or within LATE_S, so that
   no long wait for one begins. Counted as a gap;
@@ -37,16 +38,17 @@ video that was passed over."""
 _DISTANCES_KEPT = 4
 """Encoders that place keyframes as they like are decoded whole after each long distance."""
 
-SPARE_MAX = 15
-"""Events that wait undecoded: half a second at 30 frames a second, and some 25 ms of decoding at
-1280x720 for the picture that comes behind them where they are needed after all."""
+SPARE_MAX = 30
+"""Events that wait undecoded: a second at 30 frames a second, and some 50 ms of decoding at
+1280x720 where they are needed after all."""
 
 
 class Shedding:
     """Follows the events of a stream, beside the sampler of its pictures.
 
     opens says of a packet that is marked as a keyframe whether decoding can begin with it; holds,
-    whether the decoder keeps pictures back, as it does where they are out of order.
+    whether the decoder keeps pictures back, as it does where they are out of order; is_reduced,
+    whether fewer frames are analysed than was asked for.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Shedding:
         sampler: Sampler,
         opens: Callable[[Packet], bool],
         holds: Callable[[], bool],
+        is_reduced: Callable[[], bool],
         counters: Counters,
     ) -> None:
         self._sampler = sampler
         self._opens = opens
         self._holds = holds
+        self._is_reduced = is_reduced
         self._counters = counters
         self._times = VideoTimes()
         self._at_s: float | None = None  # media time of the newest packet
@@ -153,7 +157,8 @@ class Shedding:
             self._distances_s.append(at_s - self._keyframe_s)
         self._keyframe_s = at_s
         self._sampler.keyframes_only = (
-            len(self._distances_s) > 0
+            self._is_reduced()
+            and len(self._distances_s) > 0
             and max(self._distances_s) * self._sampler.fps * KEYFRAME_SLACK <= 1.0
         )
 

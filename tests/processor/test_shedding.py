@@ -28,11 +28,18 @@ class Stream:
     """Packets of one fragment, offered one after the other."""
 
     def __init__(
-        self, fps: float, opens: Callable[[Packet], bool] = lambda _: True, *, holds: bool = True
+        self,
+        fps: float,
+        opens: Callable[[Packet], bool] = lambda _: True,
+        *,
+        holds: bool = True,
+        is_reduced: bool = True,
     ) -> None:
         self.counters = Counters()
         self.sampler = Sampler(fps)
-        self.shedding = Shedding(self.sampler, opens, lambda: holds, self.counters)
+        self.shedding = Shedding(
+            self.sampler, opens, lambda: holds, lambda: is_reduced, self.counters
+        )
         self.shedding.follow(FragmentStarted(Fragment("1", START_S, START_S, 0, (SOUND, VIDEO))))
 
     def decoded(
@@ -70,6 +77,11 @@ def test_keyframes_alone_are_decoded_where_no_more_is_analysed() -> None:
     assert found == [*tenths(0, 1), 1.0, 2.0, 3.0, 4.0, 5.0]  # their distance is known from 1 s on
     assert stream.counters.packets_passed_over_total == 5 * 9
     assert stream.counters.gaps_total == 0
+
+
+def test_at_the_full_rate_the_frame_that_opens_a_slot_is_decoded_wherever_it_is() -> None:
+    stream = Stream(fps=1, is_reduced=False)
+    assert stream.decoded(tenths(0, 6), 1.0) == tenths(0, 6)
 
 
 def test_of_many_keyframes_those_are_decoded_that_are_analysed() -> None:
