@@ -27,7 +27,7 @@ class GovernorPolicy:
     behind_s_high: float = 0.25
     behind_s_low: float = 0.1
     settle_s: float = 0.5
-    calm_s: float = 5.0
+    calm_s: float = 3.0
     calm_s_max: float = 160.0
     silent_s: float = 5.0
     step: float = 0.7

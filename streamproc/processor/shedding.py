@@ -28,7 +28,7 @@ from streamproc.model.media import FragmentEnded, FragmentStarted, MediaEvent, P
 from streamproc.processor.video_times import VideoTimes
 from streamproc.processor.view import Counters
 
-LATE_S = 0.5
+LATE_S = 0.4
 """Live video that is later than this under load is passed over, up to a newer keyframe."""
 
 _PAUSE_S = 5.0
