@@ -1,12 +1,11 @@
 """Who is named rightly on labelled clips, and what it costs: the plain loop, our engine with
 each picture alone, and a camera's LiveView.
 
-One photo of each person is enrolled, by our engine for everyone, others are shown (labelled.py),
-strangers among them. A
-face is named as the most similar enrolled one at Similarity 80 or more, and every name that is
-not of the person shown there is wrong, whoever else is in the picture. CPU is that of finding
-and embedding alone, on one thread. The last table counts what a LiveView leaves out on the
-clips of pipeline.py.
+One photo of each person is enrolled, by our engine for everyone; others are shown (labelled.py),
+strangers among them. A face is named as the most similar enrolled one at Similarity 80 or more,
+and every name that is not of the person shown there is wrong, whoever else is in the picture.
+CPU is that of finding and embedding alone, on one thread. The last table counts what a LiveView
+leaves out on the clips of pipeline.py.
 """
 
 import argparse

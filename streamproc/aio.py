@@ -110,6 +110,22 @@ class Worker:
             del job  # what it was about is not kept until the next
 
 
+async def carried_through(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """What work returns, done on a thread to its end: a thread cannot be cancelled, and nobody may
+    remove under it what it writes to. A cancellation that came meanwhile is raised then."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # what it came to shows at the next use
+        raise cancelled
+    return task.result()
+
+
 async def let_go(chunks: AsyncIterator[Any]) -> None:
     """Close an iterator that is not read to its end, if it is one that can be closed."""
     aclose = getattr(chunks, "aclose", None)

@@ -12,11 +12,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar, cast
 
+from streamproc.aio import Worker
 from streamproc.errors import EngineError
 from streamproc.gateway.dispatch import BoundHandler, BoundService, RequestContext
 from streamproc.gateway.errors import InternalFailure, ServiceError
@@ -142,20 +142,13 @@ class Loading:
 async def load_beside(load: Callable[[], T], stop: asyncio.Event) -> T:
     """What load returns, from a thread of its own. Raises what it raises, and StartAbandoned
     once stop is set: nothing interrupts a library that reads a model, so it is left behind."""
-    loaded: Future[T] = Future()
-
-    def work() -> None:
-        if not loaded.set_running_or_notify_cancel():
-            return  # stopped before it began
-        try:
-            loaded.set_result(load())
-        except BaseException as error:
-            loaded.set_exception(error)
-
     # A thread of a pool would be waited for, by the loop's end and by the interpreter's.
-    threading.Thread(target=work, name=_THREAD, daemon=True).start()
-    async with abandoned_when(stop.wait()):
-        return await asyncio.wrap_future(loaded)
+    thread = Worker(_THREAD)
+    try:
+        async with abandoned_when(stop.wait()):
+            return await thread.run(load)
+    finally:
+        thread.stop()
     raise StartAbandoned
 
 

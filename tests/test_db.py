@@ -338,6 +338,14 @@ async def test_no_older_place_of_a_row_is_left_within_a_page(
     assert await count(database) == len(guests.alive)
 
 
+async def remnants_come_back(database: Database, path: Path) -> bool:
+    """Whether a connection writes again what it remembers of pages: all of them are written."""
+    async with database.write() as connection:  # each row in its place
+        await connection.exec_driver_sql("UPDATE secrets SET data = randomblob(length(data))")
+    bring_back_log(path)
+    return remnants_in(path)
+
+
 async def test_a_connection_that_remembers_a_page_does_not_bring_back_what_was_there(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,10 +355,7 @@ async def test_a_connection_that_remembers_a_page_does_not_bring_back_what_was_t
     await guests.come_and_go(60)
     await database.forget()
     wiping.assert_called_once()
-    async with database.write() as connection:  # every page, each row in its place
-        await connection.exec_driver_sql("UPDATE secrets SET data = randomblob(length(data))")
-    bring_back_log(path)
-    assert not remnants_in(path)
+    assert not await remnants_come_back(database, path)
 
 
 async def test_overwriting_that_failed_half_way_is_done_again_to_its_end(
@@ -370,10 +375,7 @@ async def test_overwriting_that_failed_half_way_is_done_again_to_its_end(
     await guests.come_and_go(60)
     await database.forget()
     assert failed
-    async with database.write() as connection:  # every page, each row in its place
-        await connection.exec_driver_sql("UPDATE secrets SET data = randomblob(length(data))")
-    bring_back_log(path)
-    assert not remnants_in(path)
+    assert not await remnants_come_back(database, path)
 
 
 async def test_who_closes_the_database_waits_for_what_is_being_overwritten(

@@ -20,9 +20,9 @@ from streamproc.collection.schema import (
     faces,
     not_found,
 )
-from streamproc.model.face import BoundingBox, Embedding, Face, IndexedFace
+from streamproc.model.face import Embedding, Face, IndexedFace, overlap
 
-_SAME_FACE_IOU = 0.5
+_SAME_FACE = 0.5
 """Boxes of one picture that overlap this much are one face: detectors suppress overlaps
 below it, and a second run of the same model moves a box by far less."""
 
@@ -56,7 +56,9 @@ async def add_faces(
     indexed: list[IndexedFace] = []
     added: list[tuple[int, Embedding]] = []
     for face in found:
-        same = next((old for old in known if _is_same(old.box, face.box)), None)
+        same = next(
+            (old for old in known if overlap(old.box.edges, face.box.edges) > _SAME_FACE), None
+        )
         if same is None:
             if face.embedding is None:
                 raise ValueError(f"a face at {face.box} has no embedding to be kept")
@@ -130,10 +132,3 @@ def _new_face(
 def _key(primary_key: Sequence[Any] | None) -> int:
     assert primary_key is not None
     return int(primary_key[0])
-
-
-def _is_same(one: BoundingBox, other: BoundingBox) -> bool:
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    overlap = max(width, 0.0) * max(height, 0.0)
-    return overlap > _SAME_FACE_IOU * (one.area + other.area - overlap)

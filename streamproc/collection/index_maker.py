@@ -8,13 +8,13 @@ of who waits for one.
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from streamproc.aio import carried_through
 from streamproc.collection.coded import CodedIndex
 from streamproc.collection.index import Index, VectorIndex
 from streamproc.collection.schema import CollectionInfo, not_found
@@ -121,22 +121,6 @@ class IndexMaker:
         parts = (collection.key, collection.arn, collection.created_at, collection.model_version)
         identity = hashlib.sha256(repr(parts).encode()).digest()[:16]
         return self._folder / str(collection.key), identity, self._dimension
-
-
-async def carried_through(work: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-    """On a thread, to its end: a thread cannot be cancelled, and nobody may remove under it what
-    it writes to. A cancellation that came meanwhile is raised then."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        task.exception()  # what it came to shows at the next search
-        raise cancelled
-    task.result()
 
 
 def _copy(one: Index, other: Index) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from streamproc.aio import carried_through
 from streamproc.collection.coded import CodedIndex
 from streamproc.collection.face_changes import Change
 from streamproc.collection.index import Index, Nearest
 from streamproc.collection.index_files import IndexDamaged
-from streamproc.collection.index_maker import IndexMaker, carried_through
+from streamproc.collection.index_maker import IndexMaker
 from streamproc.collection.schema import CollectionInfo
 from streamproc.collection.store import CollectionStore
 from streamproc.errors import CollectionNotFound, StoreDamaged, StoreUnavailable

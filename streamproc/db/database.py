@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 from sqlalchemy import URL, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from streamproc.aio import carried_through
 from streamproc.db.commits import Commits
 from streamproc.db.failures import BUSY_TIMEOUT_S, store_failures
 from streamproc.db.remnants import LogLife, pages_with_remnants, read_log, wipe
@@ -201,13 +202,8 @@ class Database:
         if found or self._wiping_failed:
             self._clean_before = None
             self._wiping_failed = True  # until it is known to be on disk, and read by everybody
-            wiping = asyncio.ensure_future(asyncio.to_thread(self._wipe, self._file, found))
-            try:
-                is_wiped = await asyncio.shield(wiping)
-            except asyncio.CancelledError:
-                await asyncio.wait({wiping})  # nobody writes or closes the file meanwhile
-                raise
-            if not is_wiped:
+            # Nobody writes or closes the file meanwhile, whoever gives up.
+            if not await carried_through(self._wipe, self._file, found):
                 return False
             self._wiping_failed = False
             self._clean_before, _ = await asyncio.to_thread(read_log, beside(self._path, "-wal"))

@@ -27,6 +27,9 @@ from streamproc.model.media import (
 _Origin: TypeAlias = tuple[Fragment, float]
 """Where a picture belongs: its fragment and its offset there in seconds."""
 
+BREAK = FragmentEnded("", complete=False)
+"""To a decoder: give out what you hold, and go on at a keyframe."""
+
 _GAP_S = 2.0
 """Media time missing between two fragments, from which on frames are taken to be lost."""
 
@@ -58,20 +61,16 @@ class VideoDecoder:
     rest of the fragment is lost. If no picture comes before the next such refusal, it was no
     damage, and is raised.
 
-    keyframes_only may change between any two events. While it is set, each keyframe is decoded by
-    itself and given out at once; what lies between them is passed over, and need not even be fed.
-    Decoding all goes on at the keyframe after it was unset.
+    Whoever wants keyframes alone feeds nothing else, and BREAK behind each, which brings it out.
     """
 
     def __init__(self, *, pixels_max: int = PIXELS_MAX) -> None:
         self._pixels_max = pixels_max
         self._converter = Converter()
-        self.keyframes_only = False
         self.frames_total = 0  # pictures given out
         self.corrupt_total = 0  # pictures dropped because FFmpeg says they are damaged
         self.undecodable_total = 0  # packets that FFmpeg refused
         self.skipped_total = 0  # packets passed over in wait of a keyframe
-        self.passed_over_total = 0  # packets not decoded because of keyframes_only
         self._fragment: Fragment | None = None
         self._reached_s = 0.0  # latest media time fed so far
         self._track: VideoTrack | None = None
@@ -153,11 +152,7 @@ class VideoDecoder:
         # To FFmpeg an empty packet means the end of the stream.
         if track is None or fragment is None or packet.track != track.number or not packet.payload:
             return []
-        may_open = self._waiting or self.keyframes_only
-        opens = packet.keyframe or (may_open and track.opens_decoding(packet.payload))
-        if self.keyframes_only and not opens:
-            self.passed_over_total += 1
-            return [] if self._waiting else self._resync()
+        opens = packet.keyframe or (self._waiting and track.opens_decoding(packet.payload))
         if self._waiting and not opens:
             self.skipped_total += 1
             return []
@@ -172,8 +167,7 @@ class VideoDecoder:
         except (av.FFmpegError, OverflowError):
             self.undecodable_total += 1
             return []
-        pictures = self._pictures(frames)
-        return pictures + self._resync() if self.keyframes_only else pictures
+        return self._pictures(frames)
 
     def _refuse(self, error: PicturesTooLarge) -> None:
         """Raises it the second time in a row."""

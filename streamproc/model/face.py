@@ -27,6 +27,10 @@ class BoundingBox:
     def area(self) -> float:
         return self.width * self.height
 
+    @property
+    def edges(self) -> "Edges":
+        return self.left, self.top, self.left + self.width, self.top + self.height
+
 
 @dataclass(frozen=True, slots=True)
 class Landmark:

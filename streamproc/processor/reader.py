@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from typing import TypeAlias
 
 from streamproc.clock import Clock
-from streamproc.decode.decoder import Picture, VideoDecoder
+from streamproc.decode.decoder import BREAK, Picture, VideoDecoder
 from streamproc.decode.picture_size import PIXELS_MAX
 from streamproc.decode.sampling import Sampler
 from streamproc.model.media import (
@@ -45,9 +45,6 @@ or the last frames of a stream that pauses would wait for the next one."""
 
 GAP_TOLD_S = 60.0
 """How long a gap stays in the StatusMessage."""
-
-_BREAK = FragmentEnded("", complete=False)
-"""To the decoder: give out what you hold, and wait for a keyframe."""
 
 _WHOLE_KEPT = 64
 """How many fragments that came whole are remembered, to know them when they come again."""
@@ -197,15 +194,15 @@ class FrameReader:
         await self._sample()
 
     def _take(self, packet: Packet) -> None:
-        was_late, all_before = self._shedding.is_late, not self._shedding.keyframes_only
-        decoded = self._shedding.take(packet, self._behind_s)
+        shedding = self._shedding
+        was_late, all_before = shedding.is_late, not shedding.keyframes_only
+        decoded = shedding.take(packet, self._behind_s)
         self._undecoded.extend(decoded)
-        self._decoder.keyframes_only = self._shedding.keyframes_only
-        if self._shedding.is_late and not was_late:
-            self._undecoded.append(_BREAK)
+        if shedding.is_late and not was_late:
+            self._undecoded.append(BREAK)
             self._skipped()
-        elif self._shedding.keyframes_only and all_before and packet not in decoded:
-            self._undecoded.append(_BREAK)  # the next packet it gets may be seconds away
+        elif shedding.keyframes_only and (decoded or all_before):
+            self._undecoded.append(BREAK)  # the next packet it gets may be seconds away
 
     def _behind_s(self, media_s: float) -> float:
         """How late a packet is, where it may be passed over for that."""

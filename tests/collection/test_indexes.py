@@ -21,7 +21,7 @@ from streamproc.collection.index_maker import IndexMaker
 from streamproc.collection.service import CollectionService
 from streamproc.collection.stored_vectors import StoredVectors
 from streamproc.errors import CollectionNotFound, StoreUnavailable
-from streamproc.model.face import Face
+from streamproc.model.face import Face, IndexedFace
 from tests.cancellation import cut_at
 from tests.collection.conftest import OpenService
 from tests.collection.crowd import CROWD_DIMENSION, people, photos
@@ -196,14 +196,22 @@ async def test_files_that_are_behind_catch_up_with_what_came_and_went(
     assert len(await found(again, newcomer[0])) == 1
 
 
-async def test_an_index_catches_up_in_parts_of_bounded_memory(
-    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def left_behind(
+    open_large: OpenLarge,
+) -> tuple[CollectionService, NDArray[np.float32], tuple[IndexedFace, ...]]:
+    """A collection to which 23 people were added that its index does not have, and their faces."""
     service = await open_large()
     await grown(service, 60)
     collection = await service.describe(REGION, "team")
     newcomers = people(23, seed=9)
     added = await service._store.add(collection, "picture", None, faces_of(newcomers))
+    return service, newcomers, added.faces
+
+
+async def test_an_index_catches_up_in_parts_of_bounded_memory(
+    open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, newcomers, faces = await left_behind(open_large)
     parts: list[int] = []
     change = CodedIndex.change
 
@@ -217,7 +225,7 @@ async def test_an_index_catches_up_in_parts_of_bounded_memory(
     monkeypatch.setattr(CodedIndex, "change", cut_short)
     again = await open_large()
     await caught_up(again)
-    for newcomer, face in zip(newcomers, added.faces, strict=True):
+    for newcomer, face in zip(newcomers, faces, strict=True):
         assert (await found(again, newcomer))[0] == face.face_id
     assert max(parts) == 10
 
@@ -225,11 +233,8 @@ async def test_an_index_catches_up_in_parts_of_bounded_memory(
 async def test_a_crash_while_an_index_catches_up_leaves_it_behind(
     open_large: OpenLarge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = await open_large()
-    await grown(service, 60)
+    service, newcomers, faces = await left_behind(open_large)
     collection = await service.describe(REGION, "team")
-    newcomers = people(23, seed=9)
-    added = await service._store.add(collection, "picture", None, faces_of(newcomers))
     monkeypatch.setattr(index_maker, "PART_FACES", 10)
     some, read = StoredVectors.some, 0
 
@@ -246,7 +251,7 @@ async def test_a_crash_while_an_index_catches_up_leaves_it_behind(
             await service._indexes._maker.opened(collection)
     monkeypatch.setattr(StoredVectors, "of", Mock(side_effect=AssertionError("made again")))
     again = await open_large()
-    for newcomer, face in zip(newcomers, added.faces, strict=True):
+    for newcomer, face in zip(newcomers, faces, strict=True):
         assert (await found(again, newcomer))[0] == face.face_id
 
 

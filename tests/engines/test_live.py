@@ -31,6 +31,14 @@ class Camera:
         return self.view.analyse(self._engine, image, self.now_s)
 
 
+class Shortsighted(CountingEngine):
+    """Sees large faces only where it looks at the whole picture."""
+
+    def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
+        found = super().find(image, region=region)
+        return found if region is None else [one for one in found if one.area < 80 * 80]
+
+
 def who(faces: Sequence[Face]) -> list[int]:
     """The people from left to right. Nobody's embedding is mixed with another's."""
     ordered = sorted(faces, key=lambda face: face.box.left)
@@ -188,11 +196,6 @@ def test_a_picture_whose_analysis_failed_can_be_tried_again() -> None:
 
 
 def test_a_face_that_only_a_whole_look_finds_is_in_every_record_while_it_moves() -> None:
-    class Shortsighted(CountingEngine):
-        def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
-            found = super().find(image, region=region)
-            return found if region is None else [one for one in found if one.area < 80 * 80]
-
     camera = Camera(Shortsighted())
     for step in range(15):
         image = picture_of((3, 60 + 6 * step, 40))
@@ -201,11 +204,6 @@ def test_a_face_that_only_a_whole_look_finds_is_in_every_record_while_it_moves()
 
 
 def test_whoever_comes_in_does_not_hide_one_that_only_a_whole_look_finds() -> None:
-    class Shortsighted(CountingEngine):
-        def find(self, image: Image, *, region: Edges | None = None) -> list[Sighting]:
-            found = super().find(image, region=region)
-            return found if region is None else [one for one in found if one.area < 80 * 80]
-
     camera = Camera(Shortsighted())
     for step in range(6):
         image = empty_room()
