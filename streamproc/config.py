@@ -1,14 +1,14 @@
 """Where settings come from: command line, environment, file, defaults.
 
 Order of precedence: --set and command-line options, then the environment
-(STREAMPROC_ENGINE__PACK), then the file, then the defaults in settings.py. config/streamproc.toml
+(STREAMPROC_ENGINE__PACK), then the file, then the defaults in settings/. config/streamproc.toml
 shows every key at its default; a test holds the two together.
 """
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -26,20 +26,30 @@ from streamproc.settings import (
     AuthConfig,
     AwsConfig,
     BucketsConfig,
+    CamerasConfig,
+    ConsoleConfig,
     DataConfig,
     EndpointsConfig,
     EngineConfig,
+    EventsConfig,
     FacesConfig,
     JobsConfig,
     LoggingConfig,
     MediaConfig,
+    MetricsConfig,
+    MqttConfig,
     ProcessorsConfig,
     ServerConfig,
     SinkConfig,
     StorageConfig,
     TlsConfig,
     VideoConfig,
+    WebhooksConfig,
 )
+
+_OF_TABLES: Final = {"cameras", "webhooks"}  # whose keys are names of tables
+_WITH_SECRETS: Final = {"cameras", "mqtt", "webhooks", "metrics"}
+_SECRET: Final = {"url", "password", "secret", "token"}
 
 
 class Config(BaseSettings):
@@ -67,6 +77,12 @@ class Config(BaseSettings):
     aws: AwsConfig = AwsConfig()
     video: VideoConfig = VideoConfig()
     data: DataConfig = DataConfig()
+    cameras: CamerasConfig = CamerasConfig()
+    events: EventsConfig = EventsConfig()
+    mqtt: MqttConfig = MqttConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
+    console: ConsoleConfig = ConsoleConfig()
+    metrics: MetricsConfig = MetricsConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @classmethod
@@ -91,10 +107,11 @@ def load_config(
     """
     if file is not None and not file.is_file():
         raise ConfigError(f"config file {file} does not exist")
+    given = overrides or {}
     # The source is chosen per call, so it lives on a class of its own.
     settings = type("_FileConfig", (Config,), {"toml_file": file, "__module__": __name__})
     try:
-        config = settings(**{table: dict(keys) for table, keys in (overrides or {}).items()})
+        config = settings(**{table: _nested(table, keys) for table, keys in given.items()})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {file} is not TOML: {error}") from None
     except OSError as error:
@@ -130,4 +147,35 @@ def _explain(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"config key {key} is not known; config/streamproc.toml lists them all"
-    return f"config key {key} = {error['input']!r}: {error['msg']}"
+    value = "" if _may_hold_secrets(error) else f" = {error['input']!r}"
+    return f"config key {key}{value}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _may_hold_secrets(error: Any) -> bool:
+    """Whether the value of a wrong key could be, or contain, a password: of a table that has such
+    keys, written as a whole or wrongly, or a URL with a login."""
+    table, key = error["loc"][0], error["loc"][-1]
+    if table not in _WITH_SECRETS:
+        return False
+    value = error["input"]
+    is_misplaced = error["type"] in {"model_type", "dict_type"}  # a word where a table should be
+    return (
+        is_misplaced
+        or key in _SECRET
+        or not isinstance(value, str | int | float)
+        or "@" in str(value)
+    )
+
+
+def _nested(table: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a table of tables, as --set writes them: door.url is url of door."""
+    if table not in _OF_TABLES:
+        return dict(keys)  # elsewhere a key may have a dot of its own: buckets.my.bucket
+    found: dict[str, Any] = {}
+    for path, value in keys.items():
+        name, dot, key = path.rpartition(".")
+        if dot and isinstance(named := found.setdefault(name, {}), dict):
+            named[key] = value
+        else:
+            found[path] = value
+    return found

@@ -18,6 +18,20 @@ _DESTROYING: Final = [
     "kinesisvideo:DeleteStream",
     "kinesisvideo:UpdateDataRetention",
 ]
+_LOOKING: Final = [
+    "rekognition:Describe*",
+    "rekognition:Get*",
+    "rekognition:List*",
+    "kinesis:Describe*",
+    "kinesis:List*",
+    "kinesisvideo:Describe*",
+    "kinesisvideo:List*",
+]
+_WATCHING: Final = [
+    "rekognition:ListStreamprocEvents",
+    "rekognition:GetStreamprocFacePicture",
+    "rekognition:GetStreamprocView",
+]
 _SERVED: Final = ["rekognition:*", "kinesis:*", "kinesisvideo:*"]
 _FULL: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     # Everything, and what later versions will serve.
@@ -31,23 +45,15 @@ _FULL: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
         },
         {"Effect": "Deny", "Action": _DESTROYING, "Resource": "*"},
     ],
-    # What exists, how it is and what jobs found. No media, no record, no picture; and whose a
-    # face is cannot be asked.
+    # What exists, how it is and what jobs found. No media, no record, no picture, nor who came
+    # and went; and whose a face is cannot be asked.
     "viewer": [
-        {
-            "Effect": "Allow",
-            "Action": [
-                "rekognition:Describe*",
-                "rekognition:Get*",
-                "rekognition:List*",
-                "kinesis:Describe*",
-                "kinesis:List*",
-                "kinesisvideo:Describe*",
-                "kinesisvideo:List*",
-            ],
-            "Resource": "*",
-        }
+        {"Effect": "Allow", "Action": _LOOKING, "Resource": "*"},
+        {"Effect": "Deny", "Action": _WATCHING, "Resource": "*"},
     ],
+    # The same, and who came and went, with their pictures, and the live view: for whoever
+    # watches the console and changes nothing.
+    "watcher": [{"Effect": "Allow", "Action": _LOOKING, "Resource": "*"}],
 }
 # By preset: the service, its actions, and what stands behind a stream's name in its ARN.
 _OF_STREAMS: Final = {
@@ -59,7 +65,7 @@ _OF_STREAMS: Final = {
     "consumer": ("kinesis", ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*"], ""),
 }
 PRESETS: Final = (*_FULL, *_OF_STREAMS)
-"""Their names: admin, operator, viewer, camera, consumer."""
+"""Their names: admin, operator, viewer, watcher, camera, consumer."""
 
 _STREAM_NAME: Final = re.compile(r"[a-zA-Z0-9_.*?-]{1,256}", re.ASCII)
 

@@ -339,13 +339,17 @@ def test_a_preset_allows_what_it_is_for_and_no_more(
 
 
 def test_every_preset_is_known_by_its_name() -> None:
-    assert PRESETS == ("admin", "operator", "viewer", "camera", "consumer")
+    assert PRESETS == ("admin", "operator", "viewer", "watcher", "camera", "consumer")
 
 
 @pytest.mark.parametrize(
     ("name", "resources", "words"),
     [
-        ("root", [], "there is no preset root; there are: admin, operator, viewer, camera"),
+        (
+            "root",
+            [],
+            "there is no preset root; there are: admin, operator, viewer, watcher, camera",
+        ),
         ("camera", [], "preset camera needs the streams that it is for"),
         ("admin", ["cam"], "preset admin is for all resources; leave cam out"),
         ("camera", ["a/b"], "'a/b' names no stream"),
