@@ -56,13 +56,13 @@ class Muxed:
     """
 
     def __init__(self, clip: Path, fps: int) -> None:
-        """Raises MediaError if the clip cannot be read."""
+        """The clip holds at least one keyframe. Raises MediaError if it cannot be read."""
         self._writer = MkvWriter()
         self._fps = fps
-        recording = Recording(clip)
-        self.header = self._writer.header([recording.track])
+        packets = list(Recording(clip).packets())
+        self.header = self._writer.header([packets[0].track])
         self._fragments: list[list[bytes]] = []
-        for packet in recording.packets():
+        for packet in packets:
             if packet.keyframe:
                 self._fragments.append([])
             rel_ms = round(len(self._fragments[-1]) * 1000 / fps)

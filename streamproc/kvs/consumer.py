@@ -245,9 +245,9 @@ class KinesisVideoSource:
         return now - self._missing_since < MISSING_S
 
     def _tell(self, text: str) -> None:
-        """Report what is wrong, once; "" when it is well again."""
-        if text != self._told:
-            self._told = text
-            if text:
-                log.warning("%s", text)
+        """Report what is wrong, each time it is tried again; "" once it is well again."""
+        if text and text != self._told:
+            log.warning("%s", text)
+        if text or self._told:
             self._report(text)
+        self._told = text

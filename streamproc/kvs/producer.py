@@ -49,7 +49,7 @@ async def put_media(
     if start_timestamp is not None:
         headers["x-amzn-producer-start-timestamp"] = f"{start_timestamp:.3f}"
     url = endpoint_url.rstrip("/") + "/putMedia"
-    progress = _Progress(on_ack)
+    progress = Progress(on_ack)
     # No total timeout: a live stream lasts. A silent one is kept open by the producer.
     timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S)
     deadline = asyncio.timeout(None)
@@ -68,7 +68,8 @@ async def put_media(
         ):
             if response.status != 200:
                 raise await _refusal(response)
-            await progress.read(response)
+            async for data in response.content.iter_any():
+                progress.feed(data)
     except aiohttp.ClientError as error:
         if source.error is not None:
             raise source.error from None
@@ -108,18 +109,18 @@ class _Body:
         self._deadline.reschedule(asyncio.get_running_loop().time() + _LAST_ACKS_TIMEOUT_S)
 
 
-class _Progress:
+class Progress:
     """What the service has said of the fragments so far."""
 
     def __init__(self, on_ack: Callable[[Ack], None] | None) -> None:
         self._on_ack = on_ack
+        self._parser = AckParser()
         self._unconfirmed: dict[str, Ack] = {}
 
-    async def read(self, response: aiohttp.ClientResponse) -> None:
-        parser = AckParser()
-        async for data in response.content.iter_any():
-            for ack in parser.feed(data):
-                self._take(ack)
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the answer. Raises PutMediaError if they refuse what was sent."""
+        for ack in self._parser.feed(data):
+            self._take(ack)
 
     def _take(self, ack: Ack) -> None:
         if self._on_ack is not None:

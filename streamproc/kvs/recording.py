@@ -1,76 +1,103 @@
-"""A video file as coded packets: H.264 or H.265 as it is, nothing transcoded.
+"""Video files as coded packets: H.264 or H.265 as it is, anything else as H.264, if asked.
 
-Knows containers through PyAV, and brings every packet into the form that Matroska wants
-(lengths before NAL units, parameter sets as avcC or hvcC). Knows nothing of streams or time.
+Knows containers through PyAV, and that a folder is its videos one after the other. Knows nothing
+of streams or time.
 """
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
-from av.stream import Disposition
 
 from streamproc.errors import MediaError, UnsupportedCodec
-from streamproc.mkv import nal
-from streamproc.mkv.fragments import FragmentParser
-from streamproc.model.media import FragmentStarted, Track, TrackKind
+from streamproc.kvs.coded import CODEC_IDS, CodedPacket, Conformer
+from streamproc.kvs.tracks import Container, codec_name, left_out, video_stream
+from streamproc.kvs.transcoding import H264Encoder, TimedPicture
 
-_CODEC_IDS = {"h264": "V_MPEG4/ISO/AVC", "hevc": "V_MPEGH/ISO/HEVC"}
 _FRAME_S = Fraction(1, 25)  # where a file tells neither durations nor a rate
 _MISSING_RATIO = 0.05  # headers round, and count an audio track that goes on a little longer
+_SUFFIXES = (
+    *(".264", ".265", ".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v"),
+    *(".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class CodedPacket:
-    """One coded picture, in decode order."""
+class Footage(Protocol):
+    """Recorded video that can be played again and again."""
 
-    pts_s: float  # presentation time, as the file counts it
-    duration_s: float
-    keyframe: bool
-    payload: bytes = field(repr=False)
+    @property
+    def name(self) -> str: ...
+    @property
+    def duration_s(self) -> float | None:
+        """None where the files do not say."""
+        ...
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not read, such as "aac audio"."""
+        ...
+
+    @property
+    def transcoding(self) -> str:
+        """The codec that H.264 is made of; "" where packets are passed on as they are."""
+        ...
+
+    @property
+    def damage(self) -> str:
+        """What packets() found wrong so far, in a person's words."""
+        ...
+
+    def packets(self) -> Iterator[CodedPacket]:
+        """Every packet from the first keyframe on; each call reads anew."""
+        ...
 
 
 class Recording:
-    """A file that was looked into. Holds nothing open.
+    """A file that was looked into. Implements Footage. Holds nothing open.
 
     Raises MediaError if the file is missing, unreadable or without video, UnsupportedCodec if
-    its video is neither H.264 nor H.265.
+    its video is neither H.264 nor H.265 and transcode was not asked for.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, transcode: bool = False) -> None:
         self.path = path
-        self.damage = ""  # what packets() found wrong, in a person's words
+        self.name = path.name
+        self.damage = ""
         with _open(path) as container:
             stream = _video_stream(container, path)
-            self.duration_s = _duration_s(container, stream)  # None where the file does not say
-            self.left_out = tuple(  # tracks that are not read, such as "aac audio"
-                f"{other.codec_context.name} {other.type}"
-                for other in container.streams
-                if other is not stream and getattr(other, "codec_context", None) is not None
-            )
-            self.track = _describe(container, stream, path)
+            codec = codec_name(stream)
+            if codec not in CODEC_IDS and not transcode:
+                raise UnsupportedCodec(
+                    f"{path} is {codec} video, and Kinesis video streams want H.264 or H.265; "
+                    "--transcode makes H.264 of it on the way"
+                )
+            self.transcoding = "" if codec in CODEC_IDS else codec
+            self.duration_s = _duration_s(container, stream)
+            self.left_out = left_out(container, stream)
 
     def packets(self) -> Iterator[CodedPacket]:
-        """Every packet from the first keyframe on; each call reads the file anew.
-
-        A file that is damaged on the way, or cut, ends there; damage says where.
-        """
+        """A file that is damaged on the way, or cut, ends there; damage says where."""
         with _open(self.path) as container:
             stream = _video_stream(container, self.path)
             begin_s = next_s = shown_s = Fraction(0)
+            codec = _Encoding() if self.transcoding else _Passing(stream)
             started = False
             try:
                 for packet in container.demux(stream):
-                    if not packet.size or not (started or packet.is_keyframe):
+                    if not (started or packet.is_keyframe):
                         continue
-                    coded, next_s = self._coded(packet, stream, next_s)
-                    if not started:
-                        begin_s, started = Fraction(coded.pts_s), True
-                    shown_s += Fraction(coded.duration_s)
-                    yield coded
+                    if packet.size:
+                        pts_s, duration_s = _times(packet, stream, next_s)
+                        begin_s = begin_s if started else pts_s
+                        started = True
+                        next_s = max(next_s, pts_s + duration_s)
+                        shown_s += duration_s
+                    else:  # the end: what a decoder still holds comes out
+                        pts_s, duration_s = next_s, Fraction(0)
+                    yield from codec.packets(packet, pts_s, duration_s)
             except av.FFmpegError as error:
                 self.damage = f"{self.path} is damaged {_s(next_s - begin_s)} in: {error.strerror}"
                 return
@@ -79,28 +106,82 @@ class Recording:
         if said_s - length_s > max(1, said_s * _MISSING_RATIO):
             self.damage = f"{self.path} ends after {_s(length_s)}, but says it has {_s(said_s)}"
 
-    def _coded(
-        self, packet: "av.Packet[av.VideoStream]", stream: av.VideoStream, next_s: Fraction
-    ) -> tuple[CodedPacket, Fraction]:
-        """The packet in Matroska's form, and when the next one is expected."""
-        time_base = stream.time_base or Fraction(1)
-        # A bare elementary stream has no times: count frames.
-        pts_s = next_s if packet.pts is None else packet.pts * time_base
-        duration_s = (packet.duration or 0) * time_base
-        if not duration_s:
-            duration_s = 1 / stream.average_rate if stream.average_rate else _FRAME_S
-        payload = self._conform(bytes(packet))
-        coded = CodedPacket(float(pts_s), float(duration_s), packet.is_keyframe, payload)
-        return coded, max(next_s, pts_s + duration_s)
 
-    def _conform(self, payload: bytes) -> bytes:
-        size = nal.length_size(nal.CODECS[self.track.codec_id], self.track.codec_private)
-        if nal.is_length_prefixed(payload, size) or not nal.has_start_code(payload):
-            return payload
-        return nal.with_lengths(nal.units_by_start_code(payload), size)
+class Folder:
+    """The videos of a folder in order of their names. Implements Footage.
+
+    A file that is no video that can be read is passed over: left_out says which, and why. Raises
+    MediaError if nothing is left.
+    """
+
+    def __init__(self, path: Path, *, transcode: bool = False) -> None:
+        self.name = path.name or str(path)
+        recordings: list[Recording] = []
+        passed_over: list[str] = []
+        for file in _videos(path):
+            try:
+                recordings.append(Recording(file, transcode=transcode))
+            except MediaError as error:
+                passed_over.append(f"{file.name} ({error})")
+        if not recordings:
+            why = f": {passed_over[0]}" if passed_over else ""
+            raise MediaError(f"{path} has no video that can be sent{why}")
+        self._recordings = recordings
+        self.left_out = (*passed_over, *(n for r in recordings for n in _of(r)))
+        self.transcoding = ", ".join(sorted({r.transcoding for r in recordings} - {""}))
+        durations = [recording.duration_s for recording in recordings]
+        self.duration_s = None if None in durations else sum(d for d in durations if d is not None)
+
+    @property
+    def damage(self) -> str:
+        return "; ".join(r.damage for r in self._recordings if r.damage)
+
+    def packets(self) -> Iterator[CodedPacket]:
+        """Times start again with each file, as they do with each round of a loop."""
+        for recording in self._recordings:
+            begin_s: float | None = None
+            for packet in recording.packets():
+                begin_s = packet.pts_s if begin_s is None else begin_s
+                yield replace(packet, pts_s=packet.pts_s - begin_s)
 
 
-def _open(path: Path) -> av.container.InputContainer:
+class _Passing:
+    """H.264 or H.265 as it is."""
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        codec = stream.codec_context
+        self._conformer = Conformer(
+            codec_name(stream), codec.extradata or b"", codec.width, codec.height
+        )
+
+    def packets(
+        self, packet: "av.Packet[av.VideoStream]", pts_s: Fraction, duration_s: Fraction
+    ) -> Sequence[CodedPacket]:
+        if not packet.size:
+            return ()
+        coded = self._conformer.packet(
+            bytes(packet), float(pts_s), float(duration_s), packet.is_keyframe
+        )
+        return () if coded is None else (coded,)
+
+
+class _Encoding:
+    """Anything else, decoded and coded anew."""
+
+    def __init__(self) -> None:
+        self._encoder = H264Encoder()
+
+    def packets(
+        self, packet: "av.Packet[av.VideoStream]", pts_s: Fraction, _duration_s: Fraction
+    ) -> Sequence[CodedPacket]:
+        coded: list[CodedPacket] = []
+        for frame in packet.decode():
+            at_s = pts_s if frame.pts is None else frame.pts * (frame.time_base or Fraction(1))
+            coded += self._encoder.encode(TimedPicture(float(at_s), frame))
+        return coded
+
+
+def _open(path: Path) -> Container:
     if not path.exists():
         raise MediaError(f"{path} does not exist")
     if not path.is_file():
@@ -111,64 +192,43 @@ def _open(path: Path) -> av.container.InputContainer:
         raise MediaError(f"{path} is not a video file that can be read: {error.strerror}") from None
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
+def _video_stream(container: Container, path: Path) -> av.VideoStream:
+    stream = video_stream(container)
+    if stream is None:
         kinds = ", ".join(str(stream.type) for stream in container.streams)
         raise MediaError(f"{path} has no video track{', only ' + kinds if kinds else ''}")
-    name = _codec_name(streams[0])
-    if name not in _CODEC_IDS:
-        raise UnsupportedCodec(
-            f"{path} is {name} video, and Kinesis video streams want H.264 or H.265; "
-            f"convert it first: ffmpeg -i {path} -c:v libx264 -pix_fmt yuv420p -an converted.mp4"
-        )
-    return streams[0]
+    return stream
 
 
-def _codec_name(stream: av.VideoStream) -> str:
-    codec = getattr(stream, "codec_context", None)  # None where FFmpeg does not know the codec
-    return str(codec.codec.canonical_name) if codec is not None else "unknown"
-
-
-def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+def _duration_s(container: Container, stream: av.VideoStream) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
 
 
-def _describe(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Track:
-    codec = stream.codec_context
-    private = codec.extradata or b""
-    if nal.is_annex_b(private):
-        private = _configuration_record(container, stream, path)
-    return Track(
-        number=1,
-        kind=TrackKind.VIDEO,
-        codec_id=_CODEC_IDS[_codec_name(stream)],
-        codec_private=private,
-        width=codec.width,
-        height=codec.height,
-    )
+def _times(
+    packet: "av.Packet[av.VideoStream]", stream: av.VideoStream, next_s: Fraction
+) -> tuple[Fraction, Fraction]:
+    """When the packet is shown, and for how long, in seconds."""
+    time_base = stream.time_base or Fraction(1)
+    # A bare elementary stream has no times: count frames.
+    pts_s = next_s if packet.pts is None else packet.pts * time_base
+    duration_s = (packet.duration or 0) * time_base
+    if not duration_s:
+        duration_s = 1 / stream.average_rate if stream.average_rate else _FRAME_S
+    return pts_s, duration_s
 
 
-def _configuration_record(
-    container: av.container.InputContainer, stream: av.VideoStream, path: Path
-) -> bytes:
-    """avcC or hvcC of parameter sets behind start codes, as FFmpeg's own muxer makes it."""
-    first = next((packet for packet in container.demux(stream) if packet.is_keyframe), None)
-    if first is None:
-        raise MediaError(f"{path} holds no keyframe; nothing of it can be decoded")
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as output:
-        copy = av.Packet(bytes(first))
-        copy.stream = output.add_stream_from_template(stream)
-        copy.pts = copy.dts = 0
-        copy.time_base = stream.time_base or Fraction(1)
-        copy.is_keyframe = True
-        output.mux(copy)
-    [event, *_] = FragmentParser().feed(buffer.getvalue())
-    assert isinstance(event, FragmentStarted)
-    return event.fragment.tracks[0].codec_private
+def _videos(folder: Path) -> list[Path]:
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise MediaError(f"{folder} cannot be read: {error.strerror}") from None
+    return [f for f in files if f.suffix.lower() in _SUFFIXES and f.is_file()]
+
+
+def _of(recording: Recording) -> list[str]:
+    return [f"{recording.name}: {name}" for name in recording.left_out]
 
 
 def _s(seconds: float | Fraction) -> str:

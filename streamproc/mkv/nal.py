@@ -20,6 +20,8 @@ CODECS = {
 
 _H264_IDR = 5
 _HEVC_IRAP = range(16, 24)
+_H264_SETS = {7, 8}  # sequence and picture parameter sets
+_HEVC_SETS = {32, 33, 34}  # video, sequence and picture parameter sets
 
 
 def is_annex_b(codec_private: bytes) -> bool:
@@ -84,3 +86,9 @@ def opens_decoding(codec: str, units: list[bytes]) -> bool:
     if codec == "h264":
         return any(unit[0] & 0x1F == _H264_IDR for unit in units if unit)
     return any(unit[0] >> 1 & 0x3F in _HEVC_IRAP for unit in units if unit)
+
+
+def is_parameter_set(codec: str, unit: bytes) -> bool:
+    if codec == "h264":
+        return bool(unit) and unit[0] & 0x1F in _H264_SETS
+    return bool(unit) and unit[0] >> 1 & 0x3F in _HEVC_SETS

@@ -22,7 +22,7 @@ ACCOUNT = "000000000000"
 
 
 @contextmanager
-def embedded_services(folder: Path) -> Iterator[str]:
+def embedded_services(folder: Path, port: int = 0) -> Iterator[str]:
     """The base URL of both services."""
     url: list[str] = []
     ready = threading.Event()
@@ -36,7 +36,7 @@ def embedded_services(folder: Path) -> Iterator[str]:
         app = build_app(services, account_id=ACCOUNT, region="us-east-1", request_bytes_max=1 << 25)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         url.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
         video.public_url = url[0]
         ready.set()

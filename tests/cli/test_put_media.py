@@ -29,7 +29,11 @@ from streamproc.model.position import StartAt
 from streamproc.model.processor import ProcessorSpec
 from streamproc.settings import AwsConfig, EndpointsConfig
 from tests.cli.embedded import embedded_services
+from tests.conftest import wait_until
 from tests.decode.clips import Clip, checksum, film
+from tests.kvs.test_remux import film_in
+from tests.peers.http_video import http_video
+from tests.peers.rtsp_server import RtspServer, skip_without_rtsp_server
 
 app = typer.Typer()
 app.command()(put_media)
@@ -187,6 +191,129 @@ def _png() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_another_codec_is_transcoded_if_asked(url: str, tmp_path: Path) -> None:
+    old = tmp_path / "old.mkv"
+    old.write_bytes(film_in("mpeg4", frames=30).file)
+    refused = run(old, "--stream", "old", "--endpoint-url", url, "--fast")
+    assert "--transcode makes H.264 of it on the way" in failure(refused)
+    result = run(old, "--stream", "old", "--endpoint-url", url, "--fast", "--transcode")
+    assert result.exit_code == 0, result.output
+    assert "mpeg4 is transcoded to H.264" in result.stderr
+    assert len(read_back(url, "old", 30)) == 30
+
+
+def test_a_folder_is_its_videos(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "visits"
+    folder.mkdir()
+    for name in ("b.mkv", "a.mkv"):
+        save(film(frames=30), folder / name)
+    (folder / "broken.mp4").write_bytes(b"")
+    result = run(folder, "--stream", "folder", "--endpoint-url", url, "--fast")
+    assert result.exit_code == 0, result.output
+    assert "sent 2.4 s of visits to stream folder: 2 fragments received" in result.stdout
+    assert "left out: broken.mp4 (" in result.stderr
+
+
+class TestACamera:
+    """put-media with a live source runs until it is told to end."""
+
+    def test_becomes_a_stream_until_ctrl_c(self, url: str, tmp_path: Path) -> None:
+        skip_without_rtsp_server()
+        clip = save(film(container="mp4", frames=50), tmp_path / "visit.mp4")
+        video = service(url, "kinesisvideo")
+        video.create_stream(StreamName="live", DataRetentionInHours=1)
+        archive = service(url, "kinesis-video-archived-media")
+        with RtspServer(clip, user="viewer", password="s3cr3t") as camera:
+            process = started(camera.url, "--stream", "live", "--endpoint-url", url)
+            try:
+                wait_until(lambda: len(archive.list_fragments(StreamName="live")["Fragments"]), 60)
+                camera.restart()
+                before = len(archive.list_fragments(StreamName="live")["Fragments"])
+                wait_until(
+                    lambda: (
+                        len(archive.list_fragments(StreamName="live")["Fragments"]) > before + 1
+                    ),
+                    60,
+                )
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+                process.wait()
+        assert process.returncode == 130
+        shown = f"rtsp://viewer:***@127.0.0.1:{camera.port}/cam"
+        assert f"{shown} to stream live: live, h264 160x120 at 25 fps" in err
+        assert "trying again" in err
+        assert out.startswith(f"sent {shown} to stream live: ")
+        assert "s3cr3t" not in out + err
+
+    def test_that_needs_it_is_transcoded_and_says_so(self, url: str, tmp_path: Path) -> None:
+        clip = film(container="mp4", frames=50).file
+        service(url, "kinesisvideo").create_stream(StreamName="web", DataRetentionInHours=1)
+        with http_video(tmp_path / "hls", clip) as web:
+            process = started(web.at("/mjpeg"), "--stream", "web", "--endpoint-url", url)
+            try:
+                assert len(read_back(url, "web", 20)) >= 19
+                process.send_signal(signal.SIGTERM)
+                _, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+                process.wait()
+        assert "mjpeg is transcoded to H.264" in err
+
+    def test_that_refuses_ends_the_command_in_words(self, url: str, tmp_path: Path) -> None:
+        with http_video(tmp_path / "hls", film(container="mp4").file) as web:
+            result = run(
+                web.at("/secret", "viewer:s3cr3t"), "--stream", "none", "--endpoint-url", url
+            )
+        message = failure(result)
+        assert "refuses the login (401); check user name and password" in message
+        assert "s3cr3t" not in message + result.output
+
+    def test_takes_no_options_of_files(self, url: str) -> None:
+        for option in ("--fast", "--loop"):
+            result = run("rtsp://host/cam", "--stream", "x", "--endpoint-url", url, option)
+            assert f"{option} is for files" in failure(result)
+
+    def test_wants_its_stream_at_once(self) -> None:
+        result = run("rtsp://host/cam", "--stream", "x", "--endpoint-url", "http://127.0.0.1:9")
+        assert failure(result).startswith("nothing answers at http://127.0.0.1:9")
+
+
+def started(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "streamproc", "put-media", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_services_restarted_get_the_whole_file(tmp_path: Path) -> None:
+    """What a broken session held is sent again to those that follow."""
+    clip = save(film(frames=125), tmp_path / "visit.mkv")  # 5 s
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with embedded_services(folder) as url:
+        service(url, "kinesisvideo").create_stream(StreamName="kept", DataRetentionInHours=1)
+        process = started(str(clip), "--stream", "kept", "--endpoint-url", url)
+        archive = service(url, "kinesis-video-archived-media")
+        wait_until(lambda: archive.list_fragments(StreamName="kept")["Fragments"], 60)
+    try:
+        with embedded_services(folder, int(url.rpartition(":")[2])):
+            out, err = process.communicate(timeout=60)
+            archive = service(url, "kinesis-video-archived-media")
+            fragments = archive.list_fragments(StreamName="kept")["Fragments"]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, err
+    assert "trying again" in err
+    assert "sent 5.0 s of visit.mkv" in out
+    lengths = {f["ProducerTimestamp"]: f["FragmentLengthInMilliseconds"] for f in fragments}
+    assert sum(lengths.values()) == pytest.approx(5_000, abs=200)
 
 
 def test_a_file_that_is_cut_is_sent_as_far_as_it_goes(url: str, file: Path, tmp_path: Path) -> None:

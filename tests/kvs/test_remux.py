@@ -15,7 +15,8 @@ import pytest
 from streamproc.clock import FakeClock
 from streamproc.decode.decoder import Picture, VideoDecoder
 from streamproc.errors import MediaError, UnsupportedCodec
-from streamproc.kvs.recording import Recording
+from streamproc.kvs.acks import Ack
+from streamproc.kvs.recording import Folder, Recording
 from streamproc.kvs.remux import Broadcast, Chunk, remux
 from streamproc.mkv import nal
 from streamproc.mkv.fragments import FragmentParser
@@ -33,13 +34,19 @@ def recording(folder: Path, clip: Clip, name: str = "film.mkv") -> Recording:
 
 
 def read(source: Recording) -> list[MediaEvent]:
-    return parse(source, remux(source, START_S))
+    return parse(remux(source, START_S))
 
 
-def parse(source: Recording, chunks: Iterable[Chunk]) -> list[MediaEvent]:
+def parse(chunks: Iterable[Chunk]) -> list[MediaEvent]:
     parser = FragmentParser()
-    events = parser.feed(MkvWriter().header([source.track]))
-    events += [event for chunk in chunks for event in parser.feed(chunk.data)]
+    events: list[MediaEvent] = []
+    track = None
+    for chunk in chunks:
+        if track is None:
+            track = chunk.track
+            events += parser.feed(MkvWriter().header([track]))
+        assert chunk.track == track
+        events += parser.feed(chunk.data)
     return events + parser.close()
 
 
@@ -140,7 +147,7 @@ def test_a_loop_goes_on_without_a_seam(tmp_path: Path) -> None:
     source = recording(tmp_path, clip)
     chunks = islice(remux(source, START_S, loop=True), 120)
     expected = [(at + 1600 * turn, sum_) for turn in range(3) for at, sum_ in clip.shown]
-    assert shown(parse(source, chunks)) == tuple(expected)
+    assert shown(parse(chunks)) == tuple(expected)
 
 
 def test_a_packet_is_due_once_its_pictures_could_have_been_seen(tmp_path: Path) -> None:
@@ -212,6 +219,112 @@ async def test_a_long_broadcast_takes_several_sessions(tmp_path: Path) -> None:
     assert checksums(pictures) == clip.shown
 
 
+async def test_what_a_broken_session_held_is_sent_again(tmp_path: Path) -> None:
+    clip = film(frames=200, keyframe_every=10)
+    source = recording(tmp_path, clip)
+    broadcast = Broadcast(source, Idle(START_S), fast=True)
+    body = broadcast.session()
+    first = FragmentParser()
+    for _ in range(100):  # fragments of 1.2 s: 30 packets
+        first.feed(await anext(body))
+    await body.aclose()  # type: ignore[attr-defined]
+    broadcast.on_ack(Ack("BUFFERING", timecode=round(START_S * 1000) + 2400))
+    broadcast.on_ack(Ack("PERSISTED", timecode=round(START_S * 1000) + 1200))
+    broadcast.rewind()
+    assert not broadcast.is_over
+    again = FragmentParser()
+    events = [event async for data in broadcast.session() for event in again.feed(data)]
+    assert started(events)[0].fragment.timecode_ns / 1e9 == START_S + 2.4
+    assert payloads([*events, *again.close()]) == [p.payload for p in clip.packets[60:]]
+    assert broadcast.is_over
+
+
+async def test_what_is_never_confirmed_is_not_kept_without_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.kvs.remux.UNCONFIRMED_BYTES_MAX", 2000)
+    broadcast = Broadcast(recording(tmp_path, film(frames=200)), Idle(START_S), fast=True)
+    sent = [data async for data in broadcast.session()]
+    assert sum(map(len, sent)) > 4000
+    broadcast.rewind()
+    again = [data async for data in broadcast.session()]
+    assert 0 < sum(map(len, again)) < 2600
+
+
+class TestAFolder:
+    def test_plays_its_videos_in_order_of_name(self, tmp_path: Path) -> None:
+        short, long = film(frames=20), film(frames=40, b_frames=2)
+        recording(tmp_path, long, "b.mkv")
+        recording(tmp_path, short, "a.mkv")
+        (tmp_path / "notes.txt").write_text("no video")
+        (tmp_path / "c.mp4").write_bytes(b"no video either")
+        folder = Folder(tmp_path)
+        assert folder.duration_s == pytest.approx(60 / 25, abs=0.1)
+        assert [note.split(" ")[0] for note in folder.left_out] == ["c.mp4"]
+        chunks = list(remux(folder, START_S))
+        assert len(chunks) == 60
+        assert len({chunk.track for chunk in chunks}) == 2  # B-frames need other parameter sets
+        documents = [[c for c in chunks if c.track == t.track] for t in (chunks[0], chunks[-1])]
+        assert [len(document) for document in documents] == [20, 40]
+        second = parse(documents[1])
+        assert started(second)[0].fragment.timecode_ns / 1e9 == START_S + 0.8
+        assert [sum_ for _, sum_ in shown(second)] == [sum_ for _, sum_ in long.shown]
+
+    async def test_of_other_sizes_takes_a_session_each(self, tmp_path: Path) -> None:
+        for number, size in enumerate([(160, 120), (320, 240), (160, 120)]):
+            recording(tmp_path, film(frames=20, size=size), f"{number}.mkv")
+        broadcast = Broadcast(Folder(tmp_path), Idle(START_S), fast=True)
+        widths = []
+        while not broadcast.is_over:
+            parser = FragmentParser()
+            events = [event async for data in broadcast.session() for event in parser.feed(data)]
+            widths.append(started(events)[0].fragment.tracks[0].width)
+        assert widths == [160, 320, 160]
+
+    def test_without_a_video_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(MediaError, match=r"has no video that can be sent$"):
+            Folder(tmp_path)
+        (tmp_path / "old.mkv").write_bytes(film_in("mpeg4").file)
+        with pytest.raises(MediaError, match=r"can be sent: old\.mkv .*--transcode makes H"):
+            Folder(tmp_path)
+
+
+class TestTranscoding:
+    def test_makes_h264_of_another_codec(self, tmp_path: Path) -> None:
+        path = tmp_path / "old.mkv"
+        path.write_bytes(film_in("mpeg4", frames=30).file)
+        source = Recording(path, transcode=True)
+        assert source.transcoding == "mpeg4"
+        events = read(source)
+        [track] = started(events)[0].fragment.tracks
+        assert track.codec_id == "V_MPEG4/ISO/AVC"
+        assert [at_ms for at_ms, _ in shown(events)] == [40 * n for n in range(30)]
+
+    def test_leaves_h264_as_it_is(self, tmp_path: Path) -> None:
+        path = tmp_path / "film.mkv"
+        path.write_bytes(film().file)
+        source = Recording(path, transcode=True)
+        assert source.transcoding == ""
+        assert shown(read(source)) == film().shown
+
+    async def test_is_done_on_a_thread_and_loses_nothing_when_a_session_breaks(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "old.mkv"
+        path.write_bytes(film_in("mpeg4", frames=30).file)
+        broadcast = Broadcast(Recording(path, transcode=True), Idle(START_S), fast=True)
+        body = broadcast.session()
+        await anext(body)
+        task = asyncio.ensure_future(anext(body))
+        await asyncio.sleep(0)
+        task.cancel()  # while the thread is at the next picture
+        await asyncio.wait((task,))
+        broadcast.rewind()
+        parser = FragmentParser()
+        events = [event async for data in broadcast.session() for event in parser.feed(data)]
+        assert len(payloads(events)) == 30
+
+
 class TestAFileThatWillNotDo:
     def test_is_missing(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=r"absent\.mp4 does not exist$"):
@@ -229,7 +342,7 @@ class TestAFileThatWillNotDo:
             Recording(path)
 
     def test_is_in_another_codec(self, tmp_path: Path) -> None:
-        words = r"film\.mkv is mpeg4 video.*convert it first: ffmpeg -i .*film\.mkv -c:v libx264"
+        words = r"film\.mkv is mpeg4 video, .* --transcode makes H\.264 of it on the way"
         with pytest.raises(UnsupportedCodec, match=words):
             recording(tmp_path, film_in("mpeg4"))
 
@@ -251,7 +364,7 @@ class TestAFileThatWillNotDo:
         assert source.damage.endswith("but says it has 4.0 s")
 
 
-def film_in(encoder: str) -> Clip:
+def film_in(encoder: str, frames: int = 1) -> Clip:
     """take_apart() knows the two codecs that we read; another one is only written."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as output:
@@ -259,7 +372,9 @@ def film_in(encoder: str) -> Clip:
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         frame = av.VideoFrame.from_ndarray(np.zeros((120, 160, 3), np.uint8), format="bgr24")
-        output.mux(stream.encode(frame))
+        for number in range(frames):
+            frame.pts = number
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return Clip(film().track, (), (), buffer.getvalue())
 

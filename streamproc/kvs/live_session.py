@@ -1,0 +1,56 @@
+"""One PutMedia session of live packets: its body, and what the stream has confirmed of it.
+
+Knows which Cluster holds which packets of the backlog. Knows nothing of HTTP.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator
+
+from streamproc.kvs.backlog import Backlog, PlacedPacket
+from streamproc.kvs.remux import SESSION_S_MAX, ClusterMuxer
+from streamproc.mkv.writer import MkvWriter
+
+_STEP_BACK_MS = 2_000  # more than B-frames reach back
+
+
+class LiveSession:
+    """Takes from the backlog until it pauses, or a packet needs a document of its own."""
+
+    def __init__(self, backlog: Backlog, *, session_s_max: float = SESSION_S_MAX) -> None:
+        self._backlog = backlog
+        self._session_ms_max = round(session_s_max * 1000)
+        self._clusters: deque[tuple[int, int]] = deque()  # timecode, number of the first packet
+        self._next_number = 0
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """One Matroska document."""
+        first = await self._backlog.take()
+        if first is None:
+            return
+        track, begin_ms = first.packet.track, round(first.at_s * 1000)
+        head, muxer, reached_ms = MkvWriter().header([track]), ClusterMuxer(), begin_ms
+        placed: PlacedPacket | None = first
+        while placed is not None:
+            packet, at_ms = placed.packet, round(placed.at_s * 1000)
+            is_long = packet.keyframe and at_ms - begin_ms >= self._session_ms_max
+            if packet.track != track or at_ms < reached_ms - _STEP_BACK_MS or is_long:
+                self._backlog.give_back()
+                return
+            reached_ms = max(reached_ms, at_ms)
+            timecode, data = muxer.mux(packet, at_ms, reached_ms)
+            if timecode is not None:
+                self._clusters.append((timecode, placed.number))
+            self._next_number = placed.number + 1
+            yield head + data
+            head = b""
+            placed = await self._backlog.take()
+
+    def confirmed(self, timecode: int) -> None:
+        """The stream has the fragment of this timecode, so it has what came before, too."""
+        while len(self._clusters) > 1 and self._clusters[0][0] <= timecode:
+            self._clusters.popleft()
+            self._backlog.confirm(self._clusters[0][1])
+
+    def succeeded(self) -> None:
+        """The stream has everything that was sent."""
+        self._backlog.confirm(self._next_number)
