@@ -5,7 +5,7 @@ Wraps processor.ports.World and jobs.ports.JobWorld. Knows which of their words 
 how lines are kept is audit's affair.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from streamproc.audit.details import group_details, record_details
 from streamproc.audit.log import Audit
 from streamproc.jobs.ports import Analysis, JobWorld, Notice, Outcome
 from streamproc.model.arn import Arn, stream_processor_arn
+from streamproc.model.face import Face, Match
 from streamproc.model.job import Item, JobKind, JobSpec
-from streamproc.model.processor import ProcessorSpec
-from streamproc.model.record import Entry
+from streamproc.model.media import Frame
+from streamproc.model.processor import ProcessorKey, ProcessorSpec
+from streamproc.model.record import Entry, build_record
 from streamproc.model.video import VideoFrame
 from streamproc.processor.ports import (
     BeforeSend,
@@ -28,8 +30,10 @@ from streamproc.processor.ports import (
     MediaSource,
     RecordSink,
     Report,
+    Watcher,
     World,
 )
+from streamproc.processor.state import ProcessorState
 from streamproc.processor.view import Notices
 
 _SEARCHES = {JobKind.FACE_SEARCH, JobKind.CELEBRITY_RECOGNITION}
@@ -40,8 +44,11 @@ class AuditedWorld:
 
     def __init__(self, world: World, audit: Audit, account_id: str) -> None:
         self._world = world
-        self._audit = audit
-        self._account_id = account_id
+        self._lines = MatchLines(audit, account_id)
+
+    def watched_by(self, watcher: Watcher) -> Watcher:
+        """The watcher of the same processors: it, too, hears of no match without its line."""
+        return AuditedWatcher(watcher, self._lines)
 
     @property
     def analyser(self) -> LiveAnalyser:
@@ -60,13 +67,45 @@ class AuditedWorld:
         self, spec: ProcessorSpec, delivered: Delivered, report: Report, before_send: BeforeSend
     ) -> AsyncIterator[RecordSink]:
         troubles = _Together(report)
-        arn = stream_processor_arn(spec.region, self._account_id, spec.name)
         opening = self._world.sink(spec, delivered, troubles.slot("data stream"), before_send)
         async with opening as sink:
-            yield AuditedSink(sink, self._audit, arn, spec, troubles.slot("audit log"))
+            yield AuditedSink(sink, self._lines, spec, troubles.slot("audit log"))
 
     def faces(self, spec: ProcessorSpec) -> AbstractAsyncContextManager[FaceSearch]:
         return self._world.faces(spec)
+
+
+class MatchLines:
+    """A line for each record with a match: one, whoever is to hear of it first."""
+
+    def __init__(self, audit: Audit, account_id: str) -> None:
+        self._audit = audit
+        self._account_id = account_id
+        self._written: dict[ProcessorKey, str] = {}  # the record written of last
+
+    def arn(self, spec: ProcessorSpec) -> str:
+        return stream_processor_arn(spec.region, self._account_id, spec.name)
+
+    async def write(self, spec: ProcessorSpec, record: Mapping[str, Any], report: Report) -> None:
+        """Return with the line in the log, if this record needs one. Waits while it cannot be
+        written."""
+        found = record_details(record)
+        if found is None:
+            return
+        record_id = found["RecordId"]
+        if record_id is not None and self._written.get(spec.key) == record_id:
+            return
+        common = {
+            "Region": spec.region,
+            "CollectionId": spec.collection_id,
+            "DataStreamArn": spec.data_stream_arn,
+        }
+        await self._audit.insist(self.arn(spec), "MatchDelivered", common | found, report)
+        self._written[spec.key] = record_id
+
+    def forget(self, spec: ProcessorSpec) -> None:
+        """The processor is no more."""
+        self._written.pop(spec.key, None)
 
 
 class AuditedSink:
@@ -74,28 +113,51 @@ class AuditedSink:
     cannot be written, put() waits."""
 
     def __init__(
-        self, sink: RecordSink, audit: Audit, arn: str, spec: ProcessorSpec, report: Report
+        self, sink: RecordSink, lines: MatchLines, spec: ProcessorSpec, report: Report
     ) -> None:
-        """arn: the processor's."""
         self._sink = sink
-        self._audit = audit
-        self._arn = arn
-        self._common = {
-            "Region": spec.region,
-            "CollectionId": spec.collection_id,
-            "DataStreamArn": spec.data_stream_arn,
-        }
+        self._lines = lines
+        self._spec = spec
         self._report = report
 
     async def put(self, entry: Entry) -> None:
-        found = record_details(from_json(entry.data))
-        if found is not None:
-            details = self._common | found
-            await self._audit.insist(self._arn, "MatchDelivered", details, self._report)
+        await self._lines.write(self._spec, from_json(entry.data), self._report)
         await self._sink.put(entry)
 
     async def drain(self) -> None:
         await self._sink.drain()
+
+
+class AuditedWatcher:
+    """Implements processor.ports.Watcher: names leave in events and in the live view before the
+    record does, so its line is written before both."""
+
+    def __init__(self, watcher: Watcher, lines: MatchLines) -> None:
+        self._watcher = watcher
+        self._lines = lines
+
+    async def seen(
+        self,
+        spec: ProcessorSpec,
+        frame: Frame,
+        faces: Sequence[tuple[Face, Sequence[Match]]],
+        report: Report,
+    ) -> None:
+        if any(matches for _, matches in faces):
+            record = build_record(spec.video_stream_arn, self._lines.arn(spec), frame, faces)
+            await self._lines.write(spec, record, report)
+        await self._watcher.seen(spec, frame, faces, report)
+
+    async def state_changed(
+        self,
+        spec: ProcessorSpec,
+        state: ProcessorState,
+        previous: ProcessorState | None,
+        message: str,
+    ) -> None:
+        if state is ProcessorState.DELETED:
+            self._lines.forget(spec)
+        await self._watcher.state_changed(spec, state, previous, message)
 
 
 class AuditedJobWorld:

@@ -5,16 +5,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from streamproc.audited import AuditedJobWorld, AuditedWorld
 from streamproc.errors import StoreUnavailable
 from streamproc.jobs.ports import JobWorld, Outcome
+from streamproc.model.face import BoundingBox, Face, IndexedFace, Match
 from streamproc.model.job import Group, JobKind, JobSpec
+from streamproc.model.media import Fragment, Frame
 from streamproc.model.processor import ProcessorSpec
-from streamproc.model.record import Entry, encode_record
+from streamproc.model.record import Entry, build_record, encode_record
 from streamproc.model.video import ObjectRef
 from streamproc.processor.ports import BeforeSend, Delivered, RecordSink, Report, World
+from streamproc.processor.state import ProcessorState
 
 ACCOUNT = "123456789012"
 SPEC = ProcessorSpec(
@@ -25,6 +29,8 @@ SPEC = ProcessorSpec(
 
 class Diary:
     """An audit log that keeps what it is told, and what was told beside it."""
+
+    trouble = ""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
@@ -220,3 +226,60 @@ async def test_celebrities_are_counted_and_not_named() -> None:
 @pytest.mark.parametrize("kind", [JobKind.FACE_DETECTION, JobKind.LABEL_DETECTION])
 async def test_a_job_that_searches_nobody_has_no_line(kind: JobKind) -> None:
     assert await told_of(kind, {"Person": {}}) == []
+
+
+class Onlooker:
+    """A watcher that says when it has seen a frame."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self._told = told
+
+    async def seen(self, *_: Any) -> None:
+        self._told.append("seen")
+
+    async def state_changed(self, *_: Any) -> None:
+        self._told.append("state")
+
+
+def frame_with(*similarities: float) -> tuple[Frame, list[tuple[Face, list[Match]]]]:
+    box = BoundingBox(0.1, 0.1, 0.2, 0.2)
+    indexed = IndexedFace("f", "image", "Ada", box, 99.0, "1")
+    matches = [Match(indexed, similarity) for similarity in similarities]
+    picture = np.zeros((8, 8, 3), np.uint8)
+    frame = Frame(Fragment("7", None, None, 0, ()), 0.2, 100.0, picture)
+    return frame, [(Face(box, 99.0), matches)]
+
+
+async def test_a_name_is_seen_by_nobody_before_its_line_and_has_only_one() -> None:
+    diary = Diary()
+    diary.writable.clear()
+    world = AuditedWorld(cast("World", SinkWorld(diary.told)), diary, ACCOUNT)
+    watcher = world.watched_by(Onlooker(diary.told))
+    frame, faces = frame_with(99.0)
+    seeing = asyncio.create_task(watcher.seen(SPEC, frame, faces, lambda _: None))
+    await asyncio.sleep(0)
+    assert diary.told == []
+    diary.writable.set()
+    await seeing
+    [(who, event, details), seen] = diary.told
+    assert (event, seen) == ("MatchDelivered", "seen")
+    assert who == "arn:aws:rekognition:eu-west-1:123456789012:streamprocessor/door"
+    assert details["Matches"] == [{"FaceId": "f", "Similarity": 99.0}]
+
+    async def nothing() -> None: ...
+
+    record = build_record(SPEC.video_stream_arn, who, frame, faces)
+    async with world.sink(SPEC, lambda _: None, lambda _: None, nothing) as sink:
+        await sink.put(Entry(encode_record(record), "door"))
+    assert diary.told[2:] == ["put"], "the same record has its line already"
+
+
+async def test_a_frame_of_strangers_is_seen_without_a_line() -> None:
+    diary = Diary()
+    watcher = AuditedWorld(cast("World", SinkWorld([])), diary, ACCOUNT).watched_by(
+        Onlooker(diary.told)
+    )
+    frame, faces = frame_with()
+    await watcher.seen(SPEC, frame, faces, lambda _: None)
+    await watcher.state_changed(SPEC, ProcessorState.DELETED, ProcessorState.STOPPED, "")
+    assert diary.told == ["seen", "state"]

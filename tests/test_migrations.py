@@ -27,6 +27,7 @@ from streamproc.db import Database, Revisions
 from streamproc.db.revisions import VERSION_TABLE, closing_engine, copies, prepare
 from streamproc.db.upgrade import scripts_of, upgrade
 from streamproc.errors import StoreDamaged, StoreUnavailable
+from streamproc.events import schema as event_schema
 from streamproc.jobs import schema as job_schema
 from streamproc.jobs.store import JobStore
 from streamproc.local.kinesis_data import store as data_store
@@ -62,7 +63,10 @@ HISTORIES = [
     History("data.db", data_store.metadata, data_store.REVISIONS),
     History("video/video.db", video_tables.METADATA, video_tables.REVISIONS),
 ]
-LATER = [History("keys.db", key_store._metadata, key_store._REVISIONS)]
+LATER = [
+    History("keys.db", key_store._metadata, key_store._REVISIONS),
+    History("events.db", event_schema.metadata, event_schema.REVISIONS),
+]
 """Stores that the first release did not have."""
 
 old_stores = pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.file)

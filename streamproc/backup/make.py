@@ -5,6 +5,8 @@ copies belong together is their order; whoever relies on something is copied bef
 
     processors   a checkpoint is saved once its records are in data and its video is in the
                  index, so neither copy that comes later lacks what the checkpoint is ahead of
+    events       on disk before their frames' records, so before the checkpoint: who was told
+                 of is not told of again by frames that are read again
     jobs         name collections
     collections  faces with the people they are: one database, one moment
     tags         of what the databases before have
@@ -37,7 +39,9 @@ from streamproc.audit.log import operator, record_now
 from streamproc.backup.archive import ArchiveWriter, Manifest, is_member
 from streamproc.errors import AuditBroken, BackupError, StoreUnavailable
 
-ORDER: Final = ("processors.db", "jobs.db", "collections.db", "tags.db", "data.db")
+ORDER: Final = (
+    "processors.db", "events.db", "jobs.db", "collections.db", "tags.db", "data.db",
+)  # fmt: skip
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is copied, how many bytes are done, and of how many in all."""

@@ -8,7 +8,7 @@ analysis wait. Knows nothing of states or of who started it.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import uuid4
 
@@ -23,7 +23,14 @@ from streamproc.model.record import Entry, build_record, encode_record
 from streamproc.processor.governor import Governor
 from streamproc.processor.keeper import CheckpointKeeper, SaveCheckpoint
 from streamproc.processor.pace import Pace, RatePolicy
-from streamproc.processor.ports import FaceSearch, MediaSource, RecordSink, World
+from streamproc.processor.ports import (
+    FaceSearch,
+    MediaSource,
+    RecordSink,
+    Unwatched,
+    Watcher,
+    World,
+)
 from streamproc.processor.reader import FrameReader
 from streamproc.processor.recognition import Recognition
 from streamproc.processor.scopes import abandoned_when
@@ -45,6 +52,7 @@ class Shared:
     roll: Callable[[], float]  # chance, 0 to 1, for back-off
     account_id: str = "000000000000"
     pixels_max: int = PIXELS_MAX  # of a picture that is decoded
+    watcher: Watcher = field(default_factory=Unwatched)
 
 
 class Pipeline:
@@ -131,10 +139,12 @@ class Pipeline:
             shared.world.analyser, faces, "/".join(self._spec.key), shared.clock, shared.roll,
             self._notices.slot("analysis"),
         )  # fmt: skip
+        told = self._notices.slot("events")
         while (frame := await self._frames.get()) is not None:
             matched = await recognition.of(frame)
             record = build_record(self._spec.video_stream_arn, self._arn, frame, matched)
             self._count(matched)
+            await shared.watcher.seen(self._spec, frame, matched, told)
             await sink.put(Entry(encode_record(record), self._key()))
             self._frames.task_done()
 

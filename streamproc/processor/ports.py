@@ -8,13 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
 from streamproc.model.face import Embedding, Face, Match
-from streamproc.model.media import Image, MediaEvent
+from streamproc.model.media import Frame, Image, MediaEvent
 from streamproc.model.position import StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry
+from streamproc.processor.state import ProcessorState
 
 Report: TypeAlias = Callable[[str], None]
-"""Told what is wrong in a person's words while something is retried; "" when it is well again."""
+"""Told what is wrong in a person's words each time something is tried again, which is how
+retries are counted; "" when it is well again."""
 
 Delivered: TypeAlias = Callable[[Sequence[Entry]], None]
 """Called in order, on the loop, with entries that the data stream has acknowledged."""
@@ -85,6 +87,54 @@ class FaceSearch(Protocol):
         Raises PermanentFailure("Collection not found") when it is gone.
         """
         ...
+
+
+class Watcher(Protocol):
+    """Is told what processors see and what becomes of them; one for all."""
+
+    async def seen(
+        self,
+        spec: ProcessorSpec,
+        frame: Frame,
+        faces: Sequence[tuple[Face, Sequence[Match]]],
+        report: Report,
+    ) -> None:
+        """A frame was analysed; returns when what follows from it is on disk, before its record
+        leaves. Waits, and tells report, while the disk does not take it. Raises nothing."""
+        ...
+
+    async def state_changed(
+        self,
+        spec: ProcessorSpec,
+        state: ProcessorState,
+        previous: ProcessorState | None,
+        message: str,
+    ) -> None:
+        """A state is on disk; previous is None for a processor that was created. Raises nothing,
+        and does not keep the change waiting for anything outside."""
+        ...
+
+
+class Unwatched:
+    """Implements Watcher where nobody wants to know."""
+
+    async def seen(
+        self,
+        spec: ProcessorSpec,
+        frame: Frame,
+        faces: Sequence[tuple[Face, Sequence[Match]]],
+        report: Report,
+    ) -> None:
+        """Not told to anybody."""
+
+    async def state_changed(
+        self,
+        spec: ProcessorSpec,
+        state: ProcessorState,
+        previous: ProcessorState | None,
+        message: str,
+    ) -> None:
+        """Not told to anybody."""
 
 
 class World(Protocol):

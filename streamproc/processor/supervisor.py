@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,13 +19,14 @@ from typing import Any, Self, TypeVar
 
 from streamproc.clock import Clock
 from streamproc.errors import StoreDamaged, StoreUnavailable, StreamprocError
+from streamproc.model.log_context import about
 from streamproc.model.position import FromServerTime, StartAt
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
 from streamproc.processor.checkpoint import Checkpoint
 from streamproc.processor.governor import Governor
 from streamproc.processor.insist import insist
 from streamproc.processor.pipeline import Shared
-from streamproc.processor.ports import World
+from streamproc.processor.ports import Unwatched, Watcher, World
 from streamproc.processor.run import Beginning, Run, cause_of, in_words
 from streamproc.processor.state import (
     TRANSITIONS,
@@ -65,10 +66,14 @@ class _Processor:
     def view(self) -> ProcessorView:
         row = self.row
         message, counters = row.message, Counters()
+        retries: Mapping[str, int] = {}
         if self.run is not None:
             message = message or self.run.notices.text
             counters = replace(self.run.counters)
-        return ProcessorView(row.spec, row.state, message, row.created_at, row.updated_at, counters)
+            retries = self.run.notices.retries_total
+        return ProcessorView(
+            row.spec, row.state, message, row.created_at, row.updated_at, counters, retries
+        )
 
 
 class Supervisor:
@@ -98,6 +103,7 @@ class Supervisor:
         account_id: str = "000000000000",
         *,
         media: MediaConfig = MediaConfig(),
+        watcher: Watcher | None = None,
     ) -> Self:
         """Read what is on disk; nothing runs yet. Raises StoreDamaged.
 
@@ -109,7 +115,7 @@ class Supervisor:
         governor = Governor(config.analysis_fps, config.analysis_fps_min)
         shared = Shared(
             world, config, sink_config.partition_key, threads, governor, clock, roll, account_id,
-            media.picture_pixels_max,
+            media.picture_pixels_max, watcher or Unwatched(),
         )  # fmt: skip
         return cls(store, rows, shared, threads)
 
@@ -154,6 +160,10 @@ class Supervisor:
         names = sorted(name for at, name in self._processors if at == region)
         behind = [name for name in names if after is None or name > after]
         return tuple(self._processors[region, name].view() for name in behind[:limit])
+
+    def views(self) -> tuple[ProcessorView, ...]:
+        """Every processor of every region, in no order."""
+        return tuple(processor.view() for processor in self._processors.values())
 
     async def start(self, key: ProcessorKey) -> None:
         """Return with STARTING on disk. Raises UnknownProcessor, IllegalTransition."""
@@ -212,7 +222,7 @@ class Supervisor:
             row = Row(spec, ProcessorState.STOPPED, ProcessorState.STOPPED, "", now, now)
             await self._store.insert(row)
             self._processors[spec.key] = _Processor(row)
-        _log(row)
+        await self._changed(row, None)
 
     async def _apply(
         self,
@@ -233,10 +243,14 @@ class Supervisor:
                 processor.row, state=state, message=message, updated_at=self._now(), **changes
             )
             await (save or self._store.save_state)(row)  # a crash after this is recoverable
-            processor.row = row
+            previous, processor.row = processor.row.state, row
             if then is not None:
                 then()
-            _log(row)
+            await self._changed(row, previous)
+
+    async def _changed(self, row: Row, previous: ProcessorState | None) -> None:
+        log.info("processor %s is %s", row.spec.name, row.state)
+        await self._shared.watcher.state_changed(row.spec, row.state, previous, row.message)
 
     async def _resume(self, processor: _Processor) -> None:
         row = processor.row
@@ -273,8 +287,10 @@ class Supervisor:
             with suppress(IllegalTransition):  # a Stop came first; the run sees it next
                 await self._finish(self._apply(processor, Event.STARTED))
 
+        key = processor.row.key
         try:
-            await run.run(beginning, partial(self._persistently, processor, started))
+            with about(region=key[0], processor=key[1], request_id=None):
+                await run.run(beginning, partial(self._persistently, processor, started))
         except Exception as error:  # the one broad except in the code base
             cause = cause_of(error)
             event, message = Event.FAILED, in_words(cause)
@@ -336,10 +352,6 @@ class Supervisor:
 
     def _now(self) -> float:
         return round(self._shared.clock.now(), 3)
-
-
-def _log(row: Row) -> None:
-    log.info("processor %s is %s", row.spec.name, row.state)
 
 
 def _unknown(key: ProcessorKey) -> UnknownProcessor:

@@ -1,10 +1,18 @@
 """What others may see of a processor: its status, its figures and its troubles."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor.ports import Report
 from streamproc.processor.state import ProcessorState
+
+RETRIED: Final = frozenset(
+    {"opening", "video stream", "data stream", "analysis", "checkpoint", "state", "events"}
+)
+"""The parts of a processor that try again and say so each time; the others tell of what is."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,8 @@ class ProcessorView:
     created_at: float
     updated_at: float  # of the last change of state
     counters: Counters
+    retries_total: Mapping[str, int] = field(default_factory=dict)
+    """By part, of RETRIED: how often it had to try again in this run."""
 
 
 class Notices:
@@ -49,6 +59,12 @@ class Notices:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._retries: Counter[str] = Counter()
+
+    @property
+    def retries_total(self) -> Mapping[str, int]:
+        """By part, of RETRIED: how often it has told of trouble."""
+        return dict(self._retries)
 
     @property
     def text(self) -> str:
@@ -59,6 +75,8 @@ class Notices:
 
         def report(text: str) -> None:
             self._texts[part] = text
+            if text and part in RETRIED:
+                self._retries[part] += 1
 
         return report
 

@@ -13,6 +13,7 @@ import pytest
 from streamproc.clock import FakeClock
 from streamproc.engines.fake import FakeEngine
 from streamproc.errors import OutOfReach, PermanentFailure, TransientFailure
+from streamproc.model.log_context import about, log_context
 from streamproc.model.media import MediaEvent
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt
 from streamproc.model.processor import ProcessorSpec
@@ -188,6 +189,23 @@ async def test_start_returns_at_once_and_running_follows(
     await reaches(supervisor, spec, "RUNNING")
     assert world.open == 3
     await until(lambda: world.stream.positions == [StartAt.NOW])
+
+
+async def test_what_a_processor_logs_is_about_it_and_no_part_of_the_request_that_began_it(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, str]] = []
+
+    async def ready(_: object) -> None:
+        told.append(dict(log_context()))
+
+    monkeypatch.setattr(world, "ready", ready)
+    supervisor = await opened()
+    await supervisor.create(spec)
+    with about(request_id="r-1"):
+        await supervisor.start(spec.key)
+    await reaches(supervisor, spec, "RUNNING")
+    assert told == [{"region": spec.region, "processor": spec.name}]
 
 
 async def test_of_two_callers_one_wins(opened: Open, spec: ProcessorSpec) -> None:

@@ -1,0 +1,1 @@
+"""The history of the schema: one script per revision, for db/revisions.py."""
