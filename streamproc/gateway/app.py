@@ -6,6 +6,7 @@ Serve it with aiohttp's default handler_cancellation=False: an operation that ha
 carried through even if its caller leaves.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from streamproc.gateway.dispatch import BoundService, RequestContext
 from streamproc.gateway.door import Doorkeeper, OpenDoor, RequestHead
 from streamproc.gateway.errors import RequestTimeout
 from streamproc.gateway.faults import error_reply
+from streamproc.gateway.figures import CallFigures
 from streamproc.gateway.messages import HttpReply, HttpRequest
 from streamproc.gateway.rest import (
     build_reply,
@@ -34,6 +36,7 @@ from streamproc.gateway.streams import (
     read_body,
 )
 from streamproc.model.caller import ANYONE, Caller
+from streamproc.model.log_context import about
 
 _CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 
@@ -46,17 +49,19 @@ def build_app(
     request_bytes_max: int,
     body_timeout_s: float = 60.0,
     door: Doorkeeper | None = None,
+    figures: CallFigures | None = None,
 ) -> web.Application:
     """An application that answers for all the services, whatever the path.
 
     region is that of requests that are not signed. request_bytes_max and body_timeout_s bound
     every body that is not a stream. door decides who comes in; without one, everybody. Routes
-    that others add to the application (a console at GET /, a health check) come first. Raises
-    ValueError if two services cannot be told apart.
+    that others add to the application (a console at GET /, a health check) come first, and are
+    not counted in figures. Raises ValueError if two services cannot be told apart.
     """
     gateway = _Gateway(
-        services, account_id, region, request_bytes_max, body_timeout_s, door or OpenDoor()
-    )
+        services, account_id, region, request_bytes_max, body_timeout_s, door or OpenDoor(),
+        figures or CallFigures(),
+    )  # fmt: skip
 
     @web.middleware
     async def answer_the_rest(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -78,8 +83,10 @@ class _Gateway:
         request_bytes_max: int,
         body_timeout_s: float,
         door: Doorkeeper,
+        figures: CallFigures,
     ) -> None:
         self._door = door
+        self._figures = figures
         self._router = Router(services)
         self._account_id = account_id
         self._region = region
@@ -94,14 +101,16 @@ class _Gateway:
             methods = ["OPTIONS", *self._router.methods(request.rel_url.raw_path)]
             headers = {"Allow": ", ".join(methods), "x-amzn-RequestId": request_id}
             return web.Response(status=204, headers=headers)
-        reply = await self._answer(request, request_id)
-        if isinstance(reply.body, bytes):
-            whole = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
-            if reply.status == RequestTimeout.status:
-                whole.force_close()
-            return whole
-        response = web.StreamResponse(status=reply.status, headers=reply.headers)
-        return await self._sender.send(request, response, reply.body, request.get(_CALLER, ANYONE))
+        with about(request_id=request_id):
+            reply = await self._answer(request, request_id)
+            if isinstance(reply.body, bytes):
+                whole = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+                if reply.status == RequestTimeout.status:
+                    whole.force_close()
+                return whole
+            response = web.StreamResponse(status=reply.status, headers=reply.headers)
+            caller = request.get(_CALLER, ANYONE)
+            return await self._sender.send(request, response, reply.body, caller)
 
     async def add_route(self, app: web.Application) -> None:
         """Behind everybody else's. Without a route of ours, aiohttp would invite the body of a
@@ -115,6 +124,7 @@ class _Gateway:
     async def _answer(self, request: web.Request, request_id: str) -> HttpReply:
         """The answer to a request, whatever becomes of it; only cancellation passes."""
         route: Route | None = None
+        began = time.perf_counter()
         try:
             scope = find_scope(request.headers.get("Authorization"), request.query)
             route = self._router.find(
@@ -123,12 +133,14 @@ class _Gateway:
                 request.headers.get("X-Amz-Target"),
                 scope.service if scope else None,
             )
-            return await self._perform(route, request, scope, request_id)
+            reply = await self._perform(route, request, scope, request_id)
         except Exception as error:
             service = route.service if route else None
             called = f"{route.service.name} {route.operation.name}" if route else request.path
             failure = told_of(error, called, service, request_id)
-            return error_reply(failure, service, request_id)
+            reply = error_reply(failure, service, request_id)
+        self._figures.answered(route, reply.status, time.perf_counter() - began)
+        return reply
 
     async def _perform(
         self, route: Route, request: web.Request, scope: SigningScope | None, request_id: str
@@ -136,7 +148,7 @@ class _Gateway:
         service, operation = route.service, route.operation
         streams = streams_input(operation)
         signing_name = service.model.signing_name
-        admission = await self._door.admit(_head(request), signing_name, streams=streams)
+        admission = await self._door.admit(head_of(request), signing_name, streams=streams)
         service.handler(operation.name)  # who asks for what is not served sends no body
         plain = await self._read(request, route, is_signed=scope is not None)
         caller = admission.with_body(plain.body if isinstance(plain.body, bytes) else None)
@@ -175,7 +187,8 @@ async def _expect(_: web.Request) -> None:
     """The body is invited once its sender has been admitted."""
 
 
-def _head(request: web.Request) -> RequestHead:
+def head_of(request: web.Request) -> RequestHead:
+    """The head as it was sent, for a doorkeeper."""
     return RequestHead(
         method=request.method,
         raw_path=request.rel_url.raw_path,

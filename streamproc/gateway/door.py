@@ -50,8 +50,14 @@ class OpenDoor:
 
     Keeps out what a browser on this machine sends for pages of others, who can make their
     page's name stand for 127.0.0.1 (DNS rebinding). Browsers name the page with every POST
-    (Origin, fetch standard), and every operation is one.
+    (Origin, fetch standard), and every operation is one. With a GET of what is served beside
+    the operations they name it as the Host, and say whether another site's page asks
+    (Sec-Fetch-Site), which could not read the answer but keep it coming.
+    Pages of public_url's host are ours: whoever runs us has put a proxy there.
     """
+
+    def __init__(self, public_url: str = "") -> None:
+        self._public_host = _host_of(public_url)
 
     async def admit(
         self,
@@ -61,12 +67,22 @@ class OpenDoor:
         streams: bool,  # noqa: ARG002
     ) -> Admission:
         for name, value in head.headers:
-            if name.lower() == "origin" and not _is_of_this_machine(value):
-                raise AccessDenied(
-                    f"Web pages of '{shown(value)}' may not call while nobody is asked for a key; "
-                    "open the page on localhost, or set auth.required = true and sign."
-                )
+            match name.lower():
+                case "origin" if not self._is_ours(_host_of(value)):
+                    raise _not_ours(f"Web pages of '{shown(value)}'")
+                case "host" if head.method != "POST" and not self._is_ours(_host_of(f"//{value}")):
+                    raise _not_ours(f"Web pages of '{shown(value)}'")
+                case "sec-fetch-site" if head.method != "POST" and value == "cross-site":
+                    raise _not_ours("Web pages of others")
         return _OPEN
+
+    def _is_ours(self, host: str) -> bool:
+        if host and host in ("localhost", self._public_host):
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 class _Open:
@@ -77,9 +93,16 @@ class _Open:
 _OPEN = _Open()
 
 
-def _is_of_this_machine(origin: str) -> bool:
+def _not_ours(who: str) -> AccessDenied:
+    return AccessDenied(
+        f"{who} may not call while nobody is asked for a key; open the page on localhost, set "
+        "server.public_url to the name that you reach it by, or set auth.required = true and sign."
+    )
+
+
+def _host_of(url: str) -> str:
+    """In lower case and without its port; "" where there is none to read."""
     try:
-        host = urlsplit(origin).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return False
+        return ""

@@ -44,6 +44,9 @@ class Policed:
         policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         return self.run(self._store.create(f"user{next(self._names)}", policy))
 
+    def revoke(self, key: NewKey) -> None:
+        self.run(self._store.revoke(key.id))
+
     def client(self, service: str, key: NewKey) -> Any:
         if (service, key.id) not in self._clients:
             self._clients[service, key.id] = _SESSION.client(

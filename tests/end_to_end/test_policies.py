@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from streamproc.access.keys import NewKey
-from streamproc.api import rekognition
+from streamproc.api import own_model, rekognition
 from streamproc.local import kinesis_data, kinesis_video
 from tests.end_to_end.policed import ACCOUNT, REGION, Policed, policed_daemon
 
@@ -118,7 +118,12 @@ def requests(name: str) -> dict[str, dict[str, Any]]:
             "ListCollections": {},
             "ListFaces": collection,
             "ListStreamProcessors": {},
+            "DescribeStreamproc": {},
+            "GetStreamprocFacePicture": {"VisitId": FACE_ID},
+            "ListStreamprocCameras": {},
+            "ListStreamprocEvents": {},
             "ListStreamprocJobs": {},
+            "ListStreamprocProcessors": {},
             "ListStreamprocPeople": collection,
             "ListTagsForResource": arn,
             "PutStreamprocPeople": {**collection, "People": people},
@@ -182,7 +187,7 @@ def requests(name: str) -> dict[str, dict[str, Any]]:
 CALLS = [(service, operation) for service, of in requests("there").items() for operation in of]
 # Asked for in tests of their own: one needs a token, botocore does not know the other.
 ELSEWHERE = {("kinesis", "GetRecords"), ("kinesis-video-media", "PutMedia")}
-OWN = {"ListStreamprocJobs", "ListStreamprocPeople", "PutStreamprocPeople"}
+OWN = set(own_model.OWN["operations"])
 
 
 def call(policed: Policed, key: NewKey, service: str, operation: str, name: str) -> None:
