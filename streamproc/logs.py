@@ -6,11 +6,15 @@ clients and cameras send may be in any message.
 
 import json
 import logging
+import math
 import re
 import sys
+import threading
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from streamproc.model.log_context import log_context
 from streamproc.settings import LoggingConfig
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -66,19 +70,25 @@ def one_line(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """Everything a record carries, `extra` included. JSON escapes control characters."""
+    """One object a line: time (ISO 8601, UTC), level, logger, message; what the line is about
+    (processor, camera, region, request_id, …) and what `extra` adds, where there is any; exception
+    and stack, as text. JSON escapes control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": round(record.created, 3),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redacted(record.getMessage()),
+            "message": redacted(_message(record)),
         }
-        line |= {key: _told(key, value) for key, value in _extra(record).items()}
+        # Neither may take the place of the members that every line has.
+        told = {**log_context(), **_extra(record)}
+        line |= {key: _told(key, value) for key, value in told.items() if key not in line}
         if exception := _exception(self, record):
             line["exception"] = redacted(exception)
-        return json.dumps(line)
+        if record.stack_info:
+            line["stack"] = redacted(record.stack_info)
+        return json.dumps(line, allow_nan=False)
 
 
 class TextFormatter(logging.Formatter):
@@ -89,7 +99,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message = record.getMessage()
+        record.message = _message(record)
         record.asctime = self.formatTime(record, self.datefmt)
         extra = "".join(f" {key}={value}" for key, value in _extra(record).items())
         lines = [one_line(redacted(self.formatMessage(record) + extra))]
@@ -108,7 +118,19 @@ def configure_logging(config: LoggingConfig) -> None:
     logging.getLogger("streamproc").setLevel(config.level)
     # What a library warns of (a picture with broken EXIF, say) is a line like any other.
     logging.captureWarnings(True)
-    sys.excepthook = _log_crash  # else the interpreter itself would print it, secrets and all
+    # Else the interpreter itself would print what nobody caught, secrets and all.
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_crash_of_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _message(record: logging.LogRecord) -> str:
+    """A line whose arguments do not fit is told all the same: logging itself would print a
+    traceback instead, which is no line of ours."""
+    try:
+        return record.getMessage()
+    except Exception as error:
+        return f"{record.msg} {record.args} ({type(error).__name__}: {error})"
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -117,7 +139,9 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 def _told(key: str, value: Any) -> Any:
     """As JSON has it: numbers stay numbers, all else becomes text that can be looked through."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):  # JSON has no others
         return value
     return redacted(f"{key}={value}").partition("=")[2]
 
@@ -132,3 +156,20 @@ def _log_crash(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     logging.getLogger("streamproc").critical("crashed", exc_info=(kind, error, traceback))
+
+
+def _log_crash_of_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_type is SystemExit:  # as the interpreter has it
+        return
+    name = told.thread.name if told.thread is not None else "unknown"
+    error = told.exc_value or told.exc_type()
+    log = logging.getLogger("streamproc")
+    log.error("thread %s crashed", name, exc_info=(told.exc_type, error, told.exc_traceback))
+
+
+def _log_unraisable(told: "sys.UnraisableHookArgs") -> None:
+    """What breaks where nobody can hear of it: finalisers, callbacks of libraries."""
+    error = told.exc_value or told.exc_type()
+    log = logging.getLogger("streamproc")
+    what = told.err_msg or "exception ignored"
+    log.error("%s", what, exc_info=(told.exc_type, error, told.exc_traceback))

@@ -1,14 +1,18 @@
 """What the log must never say, and lines that nobody else can write into it."""
 
+import asyncio
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from streamproc.logs import JsonFormatter, TextFormatter, configure_logging, one_line, redacted
+from streamproc.model.log_context import about
 from streamproc.settings import LoggingConfig
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -142,9 +146,11 @@ def test_hostile_text_does_not_stop_the_log(piece: str) -> None:
 @pytest.fixture
 def restored() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger("streamproc")
-    before = (root.handlers[:], root.level, own.level, sys.excepthook)
+    before = (root.handlers[:], root.level, own.level)
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
-    root.handlers[:], root.level, own.level, sys.excepthook = before
+    root.handlers[:], root.level, own.level = before
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(False)
 
 
@@ -158,3 +164,92 @@ def test_a_crash_is_a_line_of_the_log(restored: None, capsys: pytest.CaptureFixt
     assert "CRITICAL crashed" in told
     assert "RuntimeError" in told
     assert SECRET not in told
+
+
+def as_json(line: logging.LogRecord) -> dict[str, object]:
+    told = JsonFormatter().format(line)
+    assert "\n" not in told
+    return dict(json.loads(told))
+
+
+def test_a_line_for_machines_has_the_members_that_they_look_for() -> None:
+    line = record("door %s", "open")
+    line.created = datetime(2026, 11, 22, 10, 0, 0, 250_000, UTC).timestamp()
+    assert as_json(line) == {
+        "time": "2026-11-22T10:00:00.250+00:00",
+        "level": "INFO",
+        "logger": "streamproc.test",
+        "message": "door open",
+    }
+
+
+async def test_a_line_says_what_it_is_about_in_tasks_and_threads_too() -> None:
+    async def nested() -> dict[str, object]:
+        return await asyncio.to_thread(as_json, record("read"))
+
+    with about(region="us-east-1", processor="door", request_id="r-1"):
+        told = await asyncio.create_task(nested())
+        assert (told["region"], told["processor"], told["request_id"]) == (
+            "us-east-1",
+            "door",
+            "r-1",
+        )
+        with about(camera="front", request_id=None):  # what the request began outlives it
+            told = as_json(record("opened"))
+        assert (told["camera"], told["processor"]) == ("front", "door")
+        assert "request_id" not in told
+        assert as_json(record("again"))["request_id"] == "r-1"
+    assert "processor" not in as_json(record("over"))
+
+
+def test_what_a_line_is_about_is_for_machines_alone() -> None:
+    with about(processor="door"):
+        assert "door" not in TextFormatter().format(record("read"))
+
+
+def test_an_extra_takes_no_member_s_place_and_its_own_is_told_instead_of_the_context_s() -> None:
+    with about(processor="door", level="loud"):
+        told = as_json(record("read", processor="gate", time="never"))
+    assert told["processor"] == "gate"
+    assert told["level"] == "INFO"
+    assert told["time"] != "never"
+
+
+def test_every_line_is_json_whatever_is_in_it() -> None:
+    """NaN is none, and logging prints a traceback of its own for arguments that do not fit."""
+    assert as_json(record("gap", gap_s=float("nan")))["gap_s"] == "nan"
+    assert "%d frames ('few',)" in str(as_json(record("%d frames", "few"))["message"])
+    assert as_json(record("odd", what=object(), text="\ud800"))["text"] == "\ud800"
+
+
+def test_a_stack_is_told(formatter: logging.Formatter) -> None:
+    line = record("here")
+    line.stack_info = f"Stack: password={SECRET}\nmore"
+    told = formatter.format(line)
+    assert "more" in told
+    assert SECRET not in told
+
+
+def test_what_a_thread_or_a_finaliser_does_not_catch_is_a_line_of_the_log(
+    restored: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(LoggingConfig(format="json"))
+
+    def crash() -> None:
+        raise RuntimeError(f"password={SECRET}")
+
+    thread = threading.Thread(target=crash, name="decode")
+    thread.start()
+    thread.join(60)
+
+    class Closing:
+        def __del__(self) -> None:
+            crash()
+
+    closing = Closing()
+    del closing
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["level"] for line in lines] == ["ERROR", "ERROR"]
+    assert lines[0]["message"] == "thread decode crashed"
+    assert all("RuntimeError" in line["exception"] for line in lines)
+    assert SECRET not in str(lines)

@@ -26,10 +26,17 @@ log = logging.getLogger(__name__)
 
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
+TROUBLE_S: Final = 60.0
 
 
 class Audit(Protocol):
     """Where those who do things with faces write it down."""
+
+    @property
+    def trouble(self) -> str:
+        """Why the line that was tried last could not be written; "" if it was, or if that is
+        more than TROUBLE_S ago."""
+        ...
 
     async def record(
         self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
@@ -59,6 +66,8 @@ class Audit(Protocol):
 
 class NoAudit:
     """Implements Audit where nothing is to be kept."""
+
+    trouble = ""
 
     async def record(
         self, who: str, event: str, details: Mapping[str, Any], *, durable: bool = True
@@ -93,6 +102,7 @@ class AuditLog:
     """Implements Audit. Built by open(), left by aclose()."""
 
     def __init__(self, folder: LogFolder, clock: Clock) -> None:
+        self._trouble, self._troubled_at = "", 0.0  # monotonic
         self._folder = folder
         self._clock = clock
         self._thread = Worker("audit")
@@ -100,6 +110,12 @@ class AuditLog:
         self._is_writing = False  # or about to
         self._syncing: asyncio.Task[None] | None = None
         self._is_behind = False  # the disk, or the head
+
+    @property
+    def trouble(self) -> str:
+        # Who is kept away by it makes no further attempt, and would never see it heal.
+        is_recent = self._clock.monotonic() - self._troubled_at < TROUBLE_S
+        return self._trouble if is_recent else ""
 
     @classmethod
     async def open(cls, folder: Path, clock: Clock) -> Self:
@@ -179,6 +195,8 @@ class AuditLog:
     ) -> None:
         if outcomes is None:  # the next is another attempt
             outcomes = [error] * len(group)
+        self._trouble = "" if error is None else str(error)
+        self._troubled_at = self._clock.monotonic()
         for waiting, outcome in zip(group, outcomes, strict=True):
             settle(waiting.written, None, outcome)
         if not all(outcomes):

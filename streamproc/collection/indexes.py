@@ -85,6 +85,11 @@ class Indexes:
             await asyncio.wait(tasks)
         self._indexes.clear()
 
+    @property
+    def held(self) -> tuple[int, int]:
+        """How many indexes are in memory, and their bytes."""
+        return len(self._indexes), sum(index.nbytes for index in self._indexes.values())
+
     def lock(self, collection: CollectionInfo) -> asyncio.Lock:
         """Changes of one collection queue here, so that indexes see them in order."""
         lock = self._locks.get(collection.key)

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from streamproc.clock import Clock
+from streamproc.collection.figures import CollectionFigures
 from streamproc.collection.finder import Finder
 from streamproc.collection.indexes import Indexes
 from streamproc.collection.known import Known
@@ -104,6 +105,13 @@ class CollectionService:
     async def describe(self, region: str, collection_id: str) -> CollectionInfo:
         """Raises CollectionNotFound."""
         return await self._store.get(region, collection_id)
+
+    async def figures(self) -> CollectionFigures:
+        """As they stand. Raises StoreUnavailable."""
+        collections, faces = await self._store.totals()
+        indexes, index_bytes = self._indexes.held
+        search_seconds = self._finder.search_seconds.read()
+        return CollectionFigures(collections, faces, indexes, index_bytes, search_seconds)
 
     async def list_collections(self, region: str, after: int, limit: int) -> list[CollectionInfo]:
         """In order of creation, those behind the key `after`; 0 begins."""

@@ -118,6 +118,13 @@ class CollectionStore:
         )
         return [schema.collection_of(row, self._account_id) for row in rows]
 
+    async def totals(self) -> tuple[int, int]:
+        """How many collections there are, in all regions, and faces in them."""
+        number = func.count().label("number")
+        faces_in_all = func.coalesce(func.sum(collections.c.face_count), 0).label("faces")
+        [row] = await self._rows(select(number, faces_in_all).select_from(collections))
+        return int(row.number), int(row.faces)
+
     async def delete(self, collection: CollectionInfo) -> None:
         """The collection, its faces and its people. Raises CollectionNotFound."""
         async with self._database.write() as connection:

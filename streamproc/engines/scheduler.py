@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from streamproc.aio import do_and_tell, settle
 from streamproc.engines.base import FaceEngine
+from streamproc.engines.figures import SchedulerFigures
 from streamproc.engines.live import LiveView
 from streamproc.engines.runtime import inference_threads
 from streamproc.errors import EngineError
@@ -36,6 +37,7 @@ class _Job:
     owner: str
     background: bool
     result: asyncio.Future[Any] = field(repr=False)
+    queued: float  # loop time
     started: float = 0.0  # loop time
 
 
@@ -48,6 +50,9 @@ class _Turns:
 
     def __bool__(self) -> bool:
         return bool(self._owners)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     def add(self, job: _Job) -> None:
         if job.owner not in self._waiting:
@@ -87,6 +92,7 @@ class Scheduler:
         """threads: pieces of work done at once; 0 means one per core."""
         self._engine = engine
         self.threads = inference_threads(threads)
+        self.figures = SchedulerFigures()
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="inference")
         self._live, self._stored = _Turns(), _Turns()
         self._running: set[_Job] = set()
@@ -124,7 +130,7 @@ class Scheduler:
         if self._closed:
             raise EngineError("the engine is shutting down")
         loop = asyncio.get_running_loop()
-        job = _Job(work, owner, background, loop.create_future())
+        job = _Job(work, owner, background, loop.create_future(), loop.time())
         turns = self._stored if background else self._live
         turns.add(job)
         self._dispatch()
@@ -133,6 +139,15 @@ class Scheduler:
         finally:
             turns.withdraw(job)
             del job, work  # a failure's traceback leads here, and they to it and to a picture
+
+    @property
+    def busy(self) -> int:
+        """Threads at work."""
+        return len(self._running)
+
+    def queued(self, *, background: bool) -> int:
+        """Pieces of work that wait for a thread."""
+        return len(self._stored if background else self._live)
 
     def stuck(self, limit_s: float) -> str:
         """What has been on a thread for more than limit_s seconds, in words; "" if nothing."""
@@ -168,6 +183,8 @@ class Scheduler:
             else:
                 return
             job.started = now
+            ring = self.figures.ring(background=job.background)
+            ring.waiting.observe(max(0.0, now - job.queued))
             self._running.add(job)
             ended = partial(self._ended, job)
             try:
@@ -184,6 +201,8 @@ class Scheduler:
             return  # it was given up, and a thread that came later has done it all the same
         self._running.remove(job)
         self._stored_running -= job.background
+        working_s = asyncio.get_running_loop().time() - job.started
+        self.figures.ring(background=job.background).working.observe(working_s)
         settle(job.result, result, error)
         if self._live or self._stored:
             # Behind its owner, who may ask for the next thing first and then has its turn too.

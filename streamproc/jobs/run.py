@@ -55,6 +55,7 @@ class JobRun:
         """frames_max: decoded frames that are held, and looked at together; pixels_max: the
         largest picture that is decoded."""
         self.progress = 0.0  # 0 to 1
+        self.kind = job.spec.kind
         self._job = job
         self._world = world
         self._store = store

@@ -12,8 +12,8 @@ import random
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -29,6 +29,7 @@ from streamproc.jobs.run import JobRun
 from streamproc.jobs.schema import OpenJob
 from streamproc.jobs.store import JobStore
 from streamproc.model.job import Aggregation, JobKind, JobSpec, JobStatus, JobView
+from streamproc.model.log_context import about
 from streamproc.settings import JobsConfig, MediaConfig
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,24 @@ T = TypeVar("T")
 _DAY_S = 86_400.0
 _SWEEP_S = 3600.0
 _BACKOFF_S_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """One that is on its way."""
+
+    id: str
+    kind: JobKind
+    progress: float  # 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """The jobs of all regions together."""
+
+    by_status: Mapping[JobStatus, int]  # of those that are kept
+    waiting: int  # for their turn, among those IN_PROGRESS
+    running: Sequence[RunningJob]  # at most jobs.running_max
 
 
 class JobRunner:
@@ -141,6 +160,11 @@ class JobRunner:
         found = await self._store.list_jobs(region, after, limit)
         return [self._live(view) for view in found]
 
+    async def figures(self) -> JobFigures:
+        """As they stand. Raises StoreUnavailable."""
+        running = [RunningJob(id_, run.kind, run.progress) for id_, run in self._runs.items()]
+        return JobFigures(await self._store.counts(), len(self._waiting), running)
+
     async def page(
         self, job_id: str, aggregation: Aggregation, *, by_key: bool, offset: int, limit: int
     ) -> list[dict[str, Any]]:
@@ -199,7 +223,8 @@ class JobRunner:
     async def _own(self, job: OpenJob) -> None:
         """Own one job from its start to its end."""
         try:
-            await self._bring_to_an_end(job)
+            with about(region=job.spec.region, job=job.id, request_id=None):
+                await self._bring_to_an_end(job)
         except asyncio.CancelledError:
             await self._rest(job)
             raise

@@ -101,6 +101,13 @@ class JobStore:
         newest = wanted.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         return [schema.view_of(row) for row in await self._rows(newest)]
 
+    async def counts(self) -> dict[JobStatus, int]:
+        """How many jobs of all regions are kept, by status; every status is there."""
+        number = func.count().label("number")
+        rows = await self._rows(select(jobs.c.status, number).group_by(jobs.c.status))
+        found = {JobStatus(row.status): int(row.number) for row in rows}
+        return {status: found.get(status, 0) for status in JobStatus}
+
     async def open_jobs(self) -> list[OpenJob]:
         """Every job that has not ended, oldest first."""
         wanted = select(jobs).where(_is(JobStatus.IN_PROGRESS)).order_by(jobs.c.key)

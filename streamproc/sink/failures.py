@@ -89,6 +89,11 @@ def describe(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def code_of(error: Exception) -> str:
+    """AWS's code where there is one, else the kind of error."""
+    return _code_and_message(error)[0] if isinstance(error, ClientError) else type(error).__name__
+
+
 def _code_and_message(error: ClientError) -> tuple[str, str]:
     details = error.response.get("Error", {})
     return str(details.get("Code", "Unknown")), str(details.get("Message", ""))

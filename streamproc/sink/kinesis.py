@@ -27,9 +27,11 @@ from streamproc.sink.accumulator import Accumulator, BatchPolicy, Item, entry_by
 from streamproc.sink.failures import (
     SERVICE_TROUBLE,
     StreamMissing,
+    code_of,
     describe,
     permanent_failure,
 )
+from streamproc.sink.figures import TIMEOUT, SinkFigures
 
 RECORD_BYTES_MAX = 10 * 1024 * 1024  # UpdateMaxRecordSize goes no higher
 
@@ -56,6 +58,7 @@ class KinesisSink:
         clock: Clock | None = None,
         roll: Callable[[], float] = random.random,
         before_send: Callable[[], Awaitable[None]] | None = None,
+        figures: SinkFigures | None = None,
     ) -> None:
         self._client = client
         self._stream_arn = stream_arn
@@ -66,6 +69,7 @@ class KinesisSink:
         self._clock = clock or SystemClock()
         self._roll = roll
         self._before_send = before_send
+        self._figures = figures or SinkFigures()
         self._is_known = False  # the stream has been there since we opened
         self._accumulator = Accumulator(_policy(config))
         self._put_total = 0
@@ -180,18 +184,22 @@ class KinesisSink:
         records = [
             {"Data": item.entry.data, "PartitionKey": item.entry.partition_key} for item in batch
         ]
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 answer = await self._client.put_records(StreamARN=self._stream_arn, Records=records)
         except TimeoutError:
+            self._figures.failed(TIMEOUT)
             return f"no answer within sink.timeout_s = {self._config.timeout_s:g} s"
         except SERVICE_TROUBLE as error:
+            self._figures.failed(code_of(error))
             failure = permanent_failure(error, self._arn.name, self._arn.account)
             if failure is None:
                 return describe(error)
             if not self._may_come_back(failure):
                 raise failure from error
             return str(failure)
+        self._figures.seconds.observe(self._clock.monotonic() - began)
         told = answer.get("Records", [])
         if len(told) != len(batch):  # clients read a proxy's page as an answer without members
             return (
@@ -203,6 +211,8 @@ class KinesisSink:
         refused = [result for _, result in results if result.get("ErrorCode")]
         if not refused:
             return ""
+        for result in refused:
+            self._figures.failed(str(result["ErrorCode"]))
         first = refused[0]
         return (
             f"{len(refused)} of {len(batch)} records refused, {first.get('ErrorMessage', '')} "
@@ -212,6 +222,7 @@ class KinesisSink:
     async def _acknowledge(self, items: list[Item]) -> None:
         if items:
             self._is_known = True
+            self._figures.acknowledged(len(items), sum(entry_bytes(item.entry) for item in items))
         entries = self._accumulator.acknowledge(items)
         if not entries:
             return
@@ -227,7 +238,7 @@ class KinesisSink:
         return isinstance(failure, OutOfReach) and self._delivered_total > 0
 
     def _tell(self, text: str) -> None:
-        if text != self._reported:
+        if text or self._reported:
             self._reported = text
             self._report(text)
 

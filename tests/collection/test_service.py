@@ -104,6 +104,11 @@ async def test_an_added_face_is_found_when_the_call_returns(service: CollectionS
         assert match.face.external_image_id == f"person{axis}"
         assert match.similarity == pytest.approx(100)
     assert (await service.describe(REGION, "team")).face_count == DIMENSION
+    figures = await service.figures()
+    assert (figures.faces, figures.indexes) == (DIMENSION, 1)
+    assert figures.collections >= 1
+    assert figures.index_bytes > 0
+    assert figures.search_seconds.count == DIMENSION
 
 
 async def test_a_deleted_face_is_gone_when_the_call_returns(service: CollectionService) -> None:

@@ -134,6 +134,21 @@ async def test_a_cancelled_picture_on_a_thread_frees_it_when_done(
     assert gate.order == [1, 2]
 
 
+async def test_what_waits_and_works_is_counted(gate: Gate, scheduler: Scheduler) -> None:
+    running, waiting = await submit(scheduler, 1, "a"), await submit(scheduler, 2, "b")
+    await gate.entered()
+    assert (scheduler.busy, scheduler.queued(background=False)) == (1, 1)
+    assert scheduler.queued(background=True) == 0
+    gate.let(2)
+    await asyncio.gather(running, waiting)
+    await scheduler.run(lambda: None, "job", background=True)
+    assert (scheduler.busy, scheduler.queued(background=False)) == (0, 0)
+    live, stored = scheduler.figures.live, scheduler.figures.stored
+    assert (live.waiting.read().count, live.working.read().count) == (2, 2)
+    assert (stored.waiting.read().count, stored.working.read().count) == (1, 1)
+    assert live.working.read().total > 0
+
+
 async def test_a_failure_reaches_its_caller_and_nobody_else() -> None:
     def refuse_black(images: Sequence[Image]) -> None:
         if images[0].max() == 0:

@@ -26,8 +26,16 @@ from streamproc.errors import (
 )
 from streamproc.jobs.fake import ScriptedJobWorld
 from streamproc.jobs.ports import Outcome
-from streamproc.jobs.runner import JobRunner
-from streamproc.model.job import Aggregation, Group, Item, JobKind, JobSpec, JobView
+from streamproc.jobs.runner import JobRunner, RunningJob
+from streamproc.model.job import (
+    Aggregation,
+    Group,
+    Item,
+    JobKind,
+    JobSpec,
+    JobStatus,
+    JobView,
+)
 from streamproc.model.video import ObjectRef
 from streamproc.settings import JobsConfig
 from tests.jobs.conftest import until
@@ -119,8 +127,14 @@ async def test_progress_shows_while_it_runs_and_nothing_else_does(
     assert (view.metadata.frame_width, view.model_version) == (64, "7.0")
     assert await found(runner, job_id) == []
     assert await runner.list_jobs(REGION, None, 10) == [view]
+    figures = await runner.figures()
+    assert figures.by_status == {"IN_PROGRESS": 1, "SUCCEEDED": 0, "FAILED": 0}
+    assert figures.running == [RunningJob(job_id, JobKind.FACE_DETECTION, view.progress)]
     world.release()
     await reaches(runner, job_id, "SUCCEEDED")
+    await until(lambda: not runner._tasks)
+    figures = await runner.figures()
+    assert (figures.by_status[JobStatus.SUCCEEDED], figures.running) == (1, [])
 
 
 async def test_jobs_run_in_the_order_in_which_they_came_a_few_at_once(

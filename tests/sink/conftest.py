@@ -12,6 +12,7 @@ from streamproc.clock import FakeClock
 from streamproc.model.record import Entry
 from streamproc.settings import SinkConfig
 from streamproc.sink.fake import FakeKinesis, Outcome
+from streamproc.sink.figures import SinkFigures
 from streamproc.sink.kinesis import KinesisSink
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ class Bench:
     clock: FakeClock
     delivered: list[Entry] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
+    figures: SinkFigures = field(default_factory=SinkFigures)
 
     async def put_all(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -57,6 +59,7 @@ def open_bench() -> OpenBench:
         kinesis, clock = FakeKinesis(outcomes), FakeClock()
         delivered: list[Entry] = []
         reports: list[str] = []
+        figures = SinkFigures()
         async with KinesisSink(
             kinesis,
             STREAM_ARN,
@@ -65,7 +68,8 @@ def open_bench() -> OpenBench:
             reports.append,
             clock,
             lambda: roll,
+            figures=figures,
         ) as sink:
-            yield Bench(sink, kinesis, clock, delivered, reports)
+            yield Bench(sink, kinesis, clock, delivered, reports, figures)
 
     return opened
