@@ -4,10 +4,11 @@ A command is a client like any other. It follows the environment that AWS tools 
 that without a word it means the daemon on this machine.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +17,8 @@ from streamproc.errors import StreamprocError
 
 if TYPE_CHECKING:
     from streamproc.aws import AwsClients
+
+T = TypeVar("T")
 
 DEFAULT_ENDPOINT_URL = "http://127.0.0.1:4600"
 
@@ -89,6 +92,16 @@ async def find_access(endpoint_url: str, region: str | None) -> Access:
     clients = AwsClients(endpoints, AwsConfig(), embedded_url=endpoint_url)
     chosen = region or session.get_config_variable("region") or "us-east-1"
     return Access(clients, credentials, chosen, endpoint_url)
+
+
+def run(endpoint_url: str, region: str | None, work: Callable[[Access], Awaitable[T]]) -> T:
+    """Do this with access to the services. Raises StreamprocError, in one line."""
+
+    async def with_access() -> T:
+        return await work(await find_access(endpoint_url, region))
+
+    with plain_words(endpoint_url):
+        return asyncio.run(with_access())
 
 
 def nothing_answers(endpoint_url: str) -> StreamprocError:

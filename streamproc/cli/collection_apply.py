@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from streamproc.cli.collection_folder import CollectionFolder, Photo
+from streamproc.cli.output import counted
 from streamproc.cli.own_operations import OperationRefused
 from streamproc.cli.photo_bytes import read_photo
 from streamproc.errors import ImageError
@@ -221,10 +222,6 @@ async def _index(call: Call, folder: CollectionFolder, photo: Photo, report: Rep
     if others := answer.get("UnindexedFaces"):
         shown = len(others) + 1
         report.notes.append((photo.path, f"shows {shown} faces; the largest was taken"))
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _stored_face(face: dict[str, Any]) -> StoredFace:

@@ -1,5 +1,6 @@
 """streamproc doctor: what is installed, what would run, and what mends the rest."""
 
+import asyncio
 import os
 import platform
 import sys
@@ -10,11 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from streamproc import __version__
+from streamproc.cli.output import AsJson, plain, print_json, show, waiting
 from streamproc.config import Config, load_config
 from streamproc.errors import StreamprocError
 from streamproc.settings import EngineConfig
@@ -34,26 +34,33 @@ def doctor(
     config: Annotated[Path | None, typer.Option(help="TOML file, as for serve.")] = None,
     engine: Annotated[str | None, typer.Option(help="insightface or dlib, as for serve.")] = None,
     pack: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is installed and would run, and what mends the rest. Exit code 1 if the
     configured engine cannot run."""
     options = {"name": engine, "pack": pack}
     chosen = {key: value for key, value in options.items() if value is not None}
     settings = load_config(config, {"engine": chosen} if chosen else None)
-    console = Console()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    well = True
-    with console.status("Looking around …"):
-        for finding in examine(settings):
+    with waiting("Looking around …"):
+        found = list(examine(settings))
+    if as_json:
+        print_json({"Findings": [_members(finding) for finding in found]})
+    else:
+        shown = Table(box=None, show_header=False, pad_edge=False)
+        shown.add_column(style="bold", no_wrap=True)
+        shown.add_column(no_wrap=True)
+        shown.add_column()
+        for finding in found:
             mark = {True: "[green]ok[/green]", False: "[red]no[/red]", None: ""}[finding.well]
-            table.add_row(finding.what, mark, escape(finding.words))
-            if finding.what == "engine":
-                well = bool(finding.well)
-    console.print(table)
+            shown.add_row(finding.what, mark, plain(finding.words))
+        show(shown)
+    well = all(finding.well for finding in found if finding.what == "engine")
     raise typer.Exit(0 if well else 1)
+
+
+def _members(finding: Finding) -> dict[str, Any]:
+    """Ok is null for what is neither good nor bad."""
+    return {"Name": finding.what, "Ok": finding.well, "Message": finding.words}
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -67,6 +74,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _engines(config.engine)
     yield from _analyses(config.analysis.models_dir)
     yield _data_dir(config.storage.data_dir)
+    yield from _outlets(config)
 
 
 def _packages() -> Iterator[Finding]:
@@ -140,3 +148,19 @@ def _data_dir(folder: Path) -> Finding:
     if not os.access(nearest, os.W_OK | os.X_OK):
         return Finding("data", False, f"{nearest} is not writable; give another --data-dir")
     return Finding("data", True, str(folder))
+
+
+def _outlets(config: Config) -> Iterator[Finding]:
+    """The broker is connected to; to webhooks nothing is posted."""
+    if config.mqtt.url:
+        from streamproc.events.mqtt_connection import trouble_with
+
+        trouble = asyncio.run(trouble_with(config.mqtt))
+        yield Finding("mqtt", not trouble, trouble or f"{config.mqtt.url} lets us in")
+    if config.webhooks.root:
+        from streamproc.events.webhooks import masked
+
+        for name, hook in config.webhooks.root.items():
+            signed = "signed" if hook.secret else "not signed; give it a secret"
+            words = f"{masked(hook.url)}, {', '.join(hook.events)}; {signed}"
+            yield Finding(f"webhook {name}", None, words)

@@ -10,15 +10,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
+from rich.console import RenderableType
 
+from streamproc.cli import completion
 from streamproc.cli.access import (
     CLIENT_CONFIG,
     DEFAULT_ENDPOINT_URL,
@@ -29,7 +29,17 @@ from streamproc.cli.access import (
     plain_words,
 )
 from streamproc.cli.job_tables import Job, described, finding_table, job_table, shortest
-from streamproc.cli.own_operations import call
+from streamproc.cli.output import (
+    AsJson,
+    plain,
+    print_json,
+    print_json_with,
+    redraw,
+    say,
+    show,
+    waiting,
+)
+from streamproc.cli.own_operations import listed
 from streamproc.errors import StreamprocError
 
 if TYPE_CHECKING:
@@ -50,40 +60,50 @@ def _jobs(
     context: typer.Context,
     watch: Watch = False,
     most: Most = 50,
+    as_json: AsJson = False,
     endpoint_url: EndpointUrl = DEFAULT_ENDPOINT_URL,
     region: Region = None,
 ) -> None:
     if context.invoked_subcommand is None:
-        list_jobs(watch, most, endpoint_url, region)
+        list_jobs(watch, most, as_json, endpoint_url, region)
 
 
 @jobs.command("list")
 def list_jobs(
     watch: Watch = False,
     most: Most = 50,
+    as_json: AsJson = False,
     endpoint_url: EndpointUrl = DEFAULT_ENDPOINT_URL,
     region: Region = None,
 ) -> None:
     """The jobs of the region, newest first, and how far they are."""
     access = asyncio.run(find_access(endpoint_url, region))
-    console = Console()
-    found = asyncio.run(_all_jobs(access))
-    if not watch:
-        console.print(job_table(found, most, time.time()))
-        return
-    try:
-        with Live(job_table(found, most, time.time()), console=console, auto_refresh=False) as live:
-            while any(job["JobStatus"] == "IN_PROGRESS" for job in found):
-                time.sleep(_REDRAW_S)
-                found = asyncio.run(_all_jobs(access))
-                live.update(job_table(found, most, time.time()), refresh=True)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    found: list[Job] = []
+
+    def draw() -> RenderableType:
+        found[:] = asyncio.run(_all_jobs(access))
+        return job_table(found, most, time.time())
+
+    def all_done() -> bool:
+        return all(job["JobStatus"] != "IN_PROGRESS" for job in found)
+
+    if as_json:
+        print_json({"Jobs": asyncio.run(_all_jobs(access))[:most]})
+    elif watch:
+        redraw(draw, _REDRAW_S, all_done)
+    else:
+        show(draw())
 
 
-@jobs.command()
-def show(
-    job: Annotated[str, typer.Argument(help="Its id, or as much of it as tells it from others.")],
+@jobs.command("show")
+def show_job(
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="Its id, or as much of it as tells it from others.",
+            autocompletion=completion.jobs,
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for annotated frames.")] = None,
     most: Annotated[int, typer.Option(min=1, help="So many frames, spread evenly.")] = 50,
     video: Annotated[
@@ -92,15 +112,18 @@ def show(
     config: Annotated[
         Path | None, typer.Option(help="TOML file of the daemon: where its buckets are.")
     ] = None,
+    as_json: AsJson = False,
     endpoint_url: EndpointUrl = DEFAULT_ENDPOINT_URL,
     region: Region = None,
 ) -> None:
     """What a job found; with --out also as pictures, one per moment."""
     access = asyncio.run(find_access(endpoint_url, region))
     view = _one(asyncio.run(_all_jobs(access)), job)
-    console = Console()
-    console.print(f"job {view['JobId']}", soft_wrap=True, highlight=False)
-    console.print(job_table([view], 1, time.time()))
+    if as_json:
+        _print_json(access, view)
+        return
+    say(f"job {view['JobId']}")
+    show(job_table([view], 1, time.time()))
     if view["JobStatus"] != "SUCCEEDED":
         if out is not None:
             raise StreamprocError(
@@ -110,10 +133,9 @@ def show(
     with plain_words(endpoint_url):
         results = _Results(access, view)
         summary = results.summary()
-        console.print(f"\n{described(results.metadata)}", soft_wrap=True)
-        console.print(finding_table(results.kind, summary))
+        show("", plain(described(results.metadata)), finding_table(results.kind, summary))
         if out is not None and summary.items:
-            _draw(console, access, results, out, most, video, config)
+            _draw(access, results, out, most, video, config)
 
 
 @dataclass
@@ -166,14 +188,21 @@ class _Results:
 
 async def _all_jobs(access: Access) -> list[Job]:
     """Newest first."""
-    found: list[Job] = []
-    request: dict[str, Any] = {}
-    while True:
-        page = await call(access, "ListStreamprocJobs", request)
-        found += page.get("Jobs", ())
-        if not page.get("NextToken"):
-            return sorted(found, key=lambda job: float(job["CreationTimestamp"]), reverse=True)
-        request = {"NextToken": page["NextToken"]}
+    found = await listed(access, "ListStreamprocJobs", "Jobs")
+    return sorted(found, key=lambda job: float(job["CreationTimestamp"]), reverse=True)
+
+
+def _print_json(access: Access, job: Job) -> None:
+    """The job, and what the Get operation answers of it if it has succeeded."""
+    if job["JobStatus"] != "SUCCEEDED":
+        print_json(job)
+        return
+    with plain_words(access.endpoint_url):
+        results = _Results(access, job)
+        items = results.items()
+        first = next(items, None)  # after which the metadata is known
+        found = [] if first is None else chain([first], items)
+        print_json_with({**job, "VideoMetadata": results.metadata}, results.kind.listed, found)
 
 
 def _one(found: Sequence[Job], prefix: str) -> Job:
@@ -188,7 +217,6 @@ def _one(found: Sequence[Job], prefix: str) -> Job:
 
 
 def _draw(
-    console: Console,
     access: Access,
     results: _Results,
     out: Path,
@@ -206,9 +234,9 @@ def _draw(
             marks[item["Timestamp"]] += results.kind.marks(item)
 
     def write(path: Path, name: str) -> int:
-        with console.status("Drawing …") as status:
+        with waiting("Drawing …") as tell:
             return write_frames(
-                path, name, marks, out, lambda n: status.update(f"Drawing … {n} of {len(chosen)}")
+                path, name, marks, out, lambda n: tell(f"Drawing … {n} of {len(chosen)}")
             )
 
     if video is not None:
@@ -224,6 +252,6 @@ def _draw(
             finally:
                 runner.run(source.__aexit__(None, None, None))
     rest = f", of {len(timestamps)} moments with results" if len(timestamps) > len(chosen) else ""
-    console.print(f"{written} frames in {escape(str(out))}{rest}", soft_wrap=True)
+    say(f"{written} frames in {out}{rest}")
     if written < len(chosen):
-        console.print(f"{len(chosen) - written} moments have no frame in this video")
+        say(f"{len(chosen) - written} moments have no frame in this video")

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from streamproc.cli.output import AsJson, plain, print_json, say, show, table
 from streamproc.config import load_config
 from streamproc.errors import StreamprocError
 
@@ -42,7 +42,8 @@ PolicyOption: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="PRESET|FILE",
-        help="admin, operator, viewer, camera or consumer; or a file with an IAM policy document.",
+        help="admin, operator, viewer, watcher, camera or consumer; or a file with an IAM "
+        "policy document.",
     ),
 ]
 Streams: TypeAlias = Annotated[
@@ -92,27 +93,30 @@ def list_keys(
     everything: Annotated[
         bool, typer.Option("--all", help="Revoked and expired ones too.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """The keys that are good now; never a secret."""
-    found = _Place(config, data_dir).run(lambda store: store.all_keys())
     now = time.time()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "id"):
-        table.add_column(column, no_wrap=True)
-    for column in ("created", "last used", "ends"):
-        table.add_column(column, overflow="fold")
-    for key in found:
-        if everything or key.is_good(now):
-            last_used = _moment(key.last_used_at) or "never"
-            table.add_row(
-                escape(key.name), key.id, _moment(key.created_at), last_used, _end(key, now)
-            )
-    if not table.row_count:
-        typer.echo("there is no key; make one with: streamproc keys create NAME --policy admin")
+    found = [
+        key
+        for key in _Place(config, data_dir).run(lambda store: store.all_keys())
+        if everything or key.is_good(now)
+    ]
+    if as_json:
+        print_json({"AccessKeys": [_members(key, now) for key in found]})
         return
-    Console().print(table)
+    if not found:
+        say("there is no key; make one with: streamproc keys create NAME --policy admin")
+        return
+    shown = table(
+        "name", "id", "created", "last used", "ends", fold=("created", "last used", "ends")
+    )
+    for key in found:
+        last_used = _moment(key.last_used_at) or "never"
+        shown.add_row(plain(key.name), key.id, _moment(key.created_at), last_used, _end(key, now))
+    show(shown)
 
 
 @keys.command()
@@ -301,6 +305,19 @@ def _told(key_id: str, name: str, expires_at: float | None) -> dict[str, Any]:
     """What the audit log says of a key."""
     ends = {} if expires_at is None else {"ExpiresAt": _moment(expires_at)}
     return {"AccessKeyId": key_id, "UserName": name, **ends}
+
+
+def _members(key: "AccessKey", now: float) -> dict[str, Any]:
+    """A key as JSON, named as IAM's ListAccessKeys names it; times that are not set are null."""
+    return {
+        "UserName": key.name,
+        "AccessKeyId": key.id,
+        "Status": "Active" if key.is_good(now) else "Inactive",
+        "CreationTimestamp": key.created_at,
+        "LastUsedTimestamp": key.last_used_at,
+        "ExpirationTimestamp": key.expires_at,
+        "RevocationTimestamp": key.revoked_at,
+    }
 
 
 def _moment(at: float | None) -> str:

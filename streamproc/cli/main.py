@@ -12,35 +12,51 @@ from rich.console import Console
 from streamproc import __version__
 from streamproc.cli.audit import audit
 from streamproc.cli.backup import backup, restore
+from streamproc.cli.cameras import cameras
 from streamproc.cli.collections import collections
 from streamproc.cli.demo import demo
 from streamproc.cli.doctor import doctor
+from streamproc.cli.events import events
 from streamproc.cli.jobs import jobs
 from streamproc.cli.keys import keys
 from streamproc.cli.models import models
+from streamproc.cli.processors import processors
 from streamproc.cli.put_media import put_media
 from streamproc.cli.serve import serve
+from streamproc.cli.streams import streams
 from streamproc.cli.tail import tail
 from streamproc.cli.terminal import harmless
+from streamproc.cli.watch import watch
 from streamproc.errors import StreamprocError
+
+BEGIN, LOOK, FEED, KEEP = "Begin", "See and change", "By hand", "Keep in order"
 
 app = typer.Typer(
     help="Watches live video for people you know, through Amazon Rekognition's own API.",
+    epilog="Exit codes: 0 done, 1 failed (standard error says why and what mends it), 2 wrong "
+    "usage, 130 ended by Ctrl-C. Endpoint, region and credentials come from the environment that "
+    "AWS tools use; without any, the daemon on this machine is meant.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve)
-app.command()(demo)
-app.command("put-media")(put_media)
-app.command()(tail)
-app.command()(doctor)
-app.command()(backup)
-app.command()(restore)
-app.add_typer(audit, name="audit")
-app.add_typer(collections, name="collections")
-app.add_typer(jobs, name="jobs")
-app.add_typer(keys, name="keys")
-app.add_typer(models, name="models")
+app.command(rich_help_panel=BEGIN)(demo)
+app.command(rich_help_panel=BEGIN)(serve)
+app.command(rich_help_panel=BEGIN)(watch)
+app.command(rich_help_panel=BEGIN)(doctor)
+app.add_typer(cameras, name="cameras", rich_help_panel=LOOK)
+app.add_typer(collections, name="collections", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(events)
+app.add_typer(jobs, name="jobs", rich_help_panel=LOOK)
+app.add_typer(processors, name="processors", rich_help_panel=LOOK)
+app.add_typer(streams, name="streams", rich_help_panel=LOOK)
+app.command("put-media", rich_help_panel=FEED)(put_media)
+app.command(rich_help_panel=FEED)(tail)
+app.add_typer(models, name="models", rich_help_panel=KEEP)
+app.add_typer(keys, name="keys", rich_help_panel=KEEP)
+app.add_typer(audit, name="audit", rich_help_panel=KEEP)
+app.command(rich_help_panel=KEEP)(backup)
+app.command(rich_help_panel=KEEP)(restore)
 
 
 @app.callback(invoke_without_command=True)

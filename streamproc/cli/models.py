@@ -7,14 +7,14 @@ are single files. A name says which is meant.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
+from streamproc.cli.output import AsJson, print_json, show, table
 from streamproc.config import load_config
 from streamproc.errors import EngineError
 
@@ -30,6 +30,11 @@ LICENCE = (
     "other use needs a licence from InsightFace (https://www.insightface.ai). The engine dlib "
     "has weights in the public domain: streamproc serve --engine dlib"
 )
+_INSTALLED = {
+    (False, False): "no",
+    (True, False): "yes",
+    (True, True): "[red]damaged[/red]",
+}
 _DLIB = "pip install 'streamproc[offline]'"
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file, as for serve.")]
@@ -50,33 +55,28 @@ class _Folders:
 
 
 @models.command("list")
-def list_models(models_dir: ModelsDir = None, config: ConfigFile = None) -> None:
+def list_models(
+    as_json: AsJson = False, models_dir: ModelsDir = None, config: ConfigFile = None
+) -> None:
     """Everything that can be had, whose it is, and whether it is here."""
-    from streamproc.engines.models import MODELS, is_installed, trouble_of
-    from streamproc.engines.packs import KNOWN_PACKS, models_folder
+    from streamproc.engines.models import MODELS
+    from streamproc.engines.packs import models_folder
 
     folders = _Folders(config, models_dir)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("name", no_wrap=True)
-    table.add_column("MB", justify="right")
-    table.add_column("installed", no_wrap=True)
-    table.add_column("licence", min_width=len("non-commercial"))
-    table.add_column("needed by: task", overflow="fold")
-    for pack in KNOWN_PACKS.values():
-        installed = _pack_state(models_folder(folders.packs) / pack.name)
-        task = f"engine insightface: {pack.description}"
-        table.add_row(pack.name, str(pack.megabytes), installed, "non-commercial", task)
-    here = "yes" if _dlib_is_here() else "no"
-    table.add_row("dlib", "103", here, "public domain", "engine dlib: faces")
-    for model in MODELS.values():
-        installed = "no"
-        if is_installed(model, folders.models):
-            installed = "[red]damaged[/red]" if trouble_of(model, folders.models) else "yes"
-        licence = model.licence if model.commercial else f"{model.licence}, non-commercial"
-        task = f"{', '.join(model.needed_by)}: {model.task}"
-        table.add_row(model.name, f"{model.bytes / 1e6:.1f}", installed, licence, task)
+    found = list(_listed(folders))
+    if as_json:
+        print_json({"Models": found})
+        return
+    shown = table("name", "MB", "installed", right=("MB",))
+    shown.add_column("licence", min_width=len("non-commercial"))
+    shown.add_column("needed by: task", overflow="fold")
+    for each in found:
+        installed = _INSTALLED[each["Installed"], each["Damaged"]]
+        megabytes = f"{each['Megabytes']:g}"
+        task = f"{', '.join(each['NeededBy'])}: {each['Purpose']}"
+        shown.add_row(each["Name"], megabytes, installed, each["Licence"], task)
+    show(shown)
     console = Console()
-    console.print(table)
     console.print(
         f"\nPacks are kept in {escape(str(models_folder(folders.packs)))}, models in "
         f"{escape(str(folders.models))}.",
@@ -96,6 +96,44 @@ def list_models(models_dir: ModelsDir = None, config: ConfigFile = None) -> None
     for model in MODELS.values():
         if model.remark:
             console.print(f"{model.name}: {escape(model.remark)}.")
+
+
+def _listed(folders: _Folders) -> Iterator[dict[str, Any]]:
+    """Every pack and model, in the order of the table."""
+    from streamproc.engines.models import MODELS, is_installed, trouble_of
+    from streamproc.engines.packs import KNOWN_PACKS, models_folder
+
+    for pack in KNOWN_PACKS.values():
+        installed, damaged = _pack_state(models_folder(folders.packs) / pack.name)
+        yield {
+            "Name": pack.name,
+            "Megabytes": pack.megabytes,
+            "Installed": installed,
+            "Damaged": damaged,
+            "Licence": "non-commercial",
+            "NeededBy": ["engine insightface"],
+            "Purpose": pack.description,
+        }
+    yield {
+        "Name": "dlib",
+        "Megabytes": 103,
+        "Installed": _dlib_is_here(),
+        "Damaged": False,
+        "Licence": "public domain",
+        "NeededBy": ["engine dlib"],
+        "Purpose": "faces",
+    }
+    for model in MODELS.values():
+        installed = is_installed(model, folders.models)
+        yield {
+            "Name": model.name,
+            "Megabytes": round(model.bytes / 1e6, 1),
+            "Installed": installed,
+            "Damaged": installed and bool(trouble_of(model, folders.models)),
+            "Licence": model.licence if model.commercial else f"{model.licence}, non-commercial",
+            "NeededBy": list(model.needed_by),
+            "Purpose": model.task,
+        }
 
 
 @models.command()
@@ -264,16 +302,17 @@ def _check_model(console: Console, name: str, folder: Path) -> str:
     return ""
 
 
-def _pack_state(folder: Path) -> str:
+def _pack_state(folder: Path) -> tuple[bool, bool]:
+    """Whether the pack is there, and whether it is damaged."""
     from streamproc.engines.packs import require_whole, unnested
 
     if not folder.is_dir():
-        return "no"
+        return False, False
     try:
         require_whole(unnested(folder))
     except EngineError:
-        return "[red]damaged[/red]"
-    return "yes"
+        return True, True
+    return True, False
 
 
 def _installed(root: Path) -> list[Path]:

@@ -1,10 +1,11 @@
-"""Calls of Rekognition operations that are ours alone, which no SDK has in its model.
+"""Calls of Rekognition operations, those too that are ours alone and that no SDK has in its model.
 
 Knows the protocol, AWS JSON 1.1, and the signature; knows nothing of what the operations do.
 """
 
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from streamproc.cli.access import Access, nothing_answers, refused
@@ -70,6 +71,20 @@ async def call(access: Access, operation: str, payload: dict[str, Any]) -> dict[
         message = content.get("Message") or content.get("message") or "no reason given"
         raise OperationRefused(access.endpoint_url, code, str(message))
     return content
+
+
+async def listed(
+    access: Access, operation: str, member: str, payload: Mapping[str, Any] | None = None
+) -> list[Any]:
+    """A member of the answers, from all pages. Raises what call() raises."""
+    found: list[Any] = []
+    request = dict(payload or {})
+    while True:
+        page = await call(access, operation, request)
+        found += page.get(member, ())
+        if not page.get("NextToken"):
+            return found
+        request["NextToken"] = page["NextToken"]
 
 
 def _url(access: Access) -> str:

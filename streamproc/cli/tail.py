@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli import completion
 from streamproc.cli.access import (
     CLIENT_CONFIG,
     DEFAULT_ENDPOINT_URL,
@@ -30,7 +31,12 @@ class Start(StrEnum):
 
 
 def tail(
-    data_stream: Annotated[str, typer.Argument(help="Name of the Kinesis data stream.")],
+    data_stream: Annotated[
+        str,
+        typer.Argument(
+            help="Name of the Kinesis data stream.", autocompletion=completion.data_streams
+        ),
+    ],
     endpoint_url: EndpointUrl = DEFAULT_ENDPOINT_URL,
     region: Region = None,
     as_json: Annotated[

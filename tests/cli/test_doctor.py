@@ -1,5 +1,6 @@
 """streamproc doctor: what would run, and the command that mends what would not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_an_engine_that_cannot_run_names_its_remedy_and_the_exit_code_is_1() -> 
     (line,) = [line for line in result.output.splitlines() if line.startswith("engine ")]
     assert "models install buffalo_sc --accept-license" in line
     assert "or dlib" in result.output  # which runs, and is shown
+
+
+def test_json_says_the_same() -> None:
+    result = run("--engine", "dlib", "--json")
+    assert result.exit_code == 0, result.output
+    found = {each["Name"]: each for each in json.loads(result.stdout)["Findings"]}
+    assert found["engine"]["Ok"] is True
+    assert "public domain" in found["engine"]["Message"]
+    assert found["python"]["Ok"] is None
 
 
 def test_packages_are_listed_with_their_versions() -> None:
@@ -86,3 +96,16 @@ def test_a_model_that_is_damaged_is_marked(tmp_path: Path) -> None:
     assert found["yolox_nano_coco"].well is False
     assert "SHA-256 differs" in found["yolox_nano_coco"].words
     assert found["emotion_fer2013"].well is None
+
+
+def test_the_broker_is_tried_and_webhooks_are_listed_without_their_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "streamproc.toml"
+    file.write_text(
+        '[mqtt]\nurl = "mqtt://127.0.0.1:9"\nusername = "cam"\npassword = "s3cret"\n'
+        '[webhooks.bell]\nurl = "https://example.org/s3cret"\nsecret = "s3cret"\n'
+    )
+    output = run("--engine", "dlib", "--config", file).output
+    lines = {line.split("  ")[0]: line for line in output.splitlines()}
+    assert "no answer from the broker at mqtt://127.0.0.1:9" in lines["mqtt"]
+    assert "https://example.org/***, enter, exit, state; signed" in lines["webhook bell"]
+    assert "s3cret" not in output

@@ -252,6 +252,32 @@ def test_only_the_newest_are_shown_and_how_many_are_not(peer: Peer) -> None:
     assert "and 2 older; see them with --most 5" in output
 
 
+def test_json_has_every_job_as_it_was_answered(peer: Peer) -> None:
+    peer.jobs = [
+        job(str(number), CreationTimestamp=1_700_000_000.5 + number) for number in range(3)
+    ]
+    found = json.loads(run(peer, "--json", "--most", "2").stdout)["Jobs"]
+    assert [each["JobId"] for each in found] == [peer.jobs[2]["JobId"], peer.jobs[1]["JobId"]]
+    assert found[0]["CreationTimestamp"] == "2023-11-14T22:13:22.500Z"
+    assert found[0]["Video"] == peer.jobs[2]["Video"]
+
+
+@pytest.mark.parametrize("api", KINDS)
+def test_json_of_one_job_has_what_was_found_from_all_pages(peer: Peer, api: str) -> None:
+    peer.jobs = [job("abc", api)]
+    found = json.loads(run(peer, "show", "abc", "--json").stdout)
+    assert found["VideoMetadata"]["FrameWidth"] == 320
+    assert [item["Timestamp"] for item in found[KINDS[api].listed]] == [
+        item["Timestamp"] for item in ITEMS[api]
+    ]
+
+
+def test_json_of_a_job_that_is_not_done_is_the_job(peer: Peer) -> None:
+    peer.jobs = [job("abc", JobStatus="FAILED", StatusMessage="no codec")]
+    found = json.loads(run(peer, "show", "abc", "--json").stdout)
+    assert (found["JobStatus"], found["StatusMessage"]) == ("FAILED", "no codec")
+
+
 def test_no_jobs_are_words(peer: Peer) -> None:
     assert run(peer).output == "there are no jobs\n"
 

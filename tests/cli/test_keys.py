@@ -125,6 +125,16 @@ def test_list_tells_everything_but_secrets(keys: Run, folder: Path) -> None:
         assert not key.secret or key.secret not in everything
 
 
+def test_json_tells_no_secret_either(keys: Run, folder: Path) -> None:
+    secret = exports(keys("create", "ann", "--expires", "1h").stdout)["AWS_SECRET_ACCESS_KEY"]
+    text = keys("list", "--json").stdout
+    (found,) = json.loads(text)["AccessKeys"]
+    assert (found["UserName"], found["Status"]) == ("ann", "Active")
+    assert found["ExpirationTimestamp"].endswith("Z")
+    assert found["LastUsedTimestamp"] is None
+    assert secret not in text
+
+
 def test_rotate_replaces_a_key_and_keeps_the_old_one_for_a_while(keys: Run, folder: Path) -> None:
     first = exports(keys("create", "ann").stdout)["AWS_ACCESS_KEY_ID"]
     done = keys("rotate", "ann", "--keep", "30m")

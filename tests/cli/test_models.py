@@ -1,6 +1,7 @@
 """streamproc models: what there is, the licence before the weights, and damage by name."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_list_shows_every_model_with_its_licence_and_what_needs_it(
     assert " no " in lines["yolox_nano_coco"]
     assert "Apache-2.0" in lines["yolox_nano_coco"]
     assert "LabelDetection, PersonTracking" in lines["yolox_nano_coco"]
+
+
+def test_json_says_the_same(toy: str, tmp_path: Path) -> None:
+    (models_folder(tmp_path) / "buffalo_s").mkdir(parents=True)
+    (tmp_path / "toy.onnx").write_bytes(b"eleven bytf")
+    result = run("list", "--models-dir", tmp_path, "--json")
+    found = {each["Name"]: each for each in json.loads(result.stdout)["Models"]}
+    assert found.keys() == {*KNOWN_PACKS, "dlib", *MODELS}
+    assert found["buffalo_s"]["Damaged"]  # its folder is empty
+    assert (found[toy]["Installed"], found[toy]["Damaged"]) == (True, True)
+    assert found["yolox_nano_coco"]["NeededBy"] == ["LabelDetection", "PersonTracking"]
 
 
 def test_a_whole_model_is_listed_as_installed(toy: str, copy: Path) -> None:
