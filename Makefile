@@ -13,13 +13,15 @@ EACH     ?= 30
 INPUTS   ?= 1000000
 REQUESTS ?= 20000
 
-.PHONY: help demo test check format chaos soak fuzz attacks bench clean
+.PHONY: help demo peers test check format docs chaos soak fuzz attacks bench clean
 
 help:
 	@echo "make demo    watch it recognise faces: no account, no GPU, half a minute"
 	@echo "make test    run every test"
+	@echo "make peers   install what some tests talk to: a browser, a broker, an RTSP server (Debian, root)"
 	@echo "make check   ruff and mypy --strict"
 	@echo "make format  let ruff format and sort"
+	@echo "make docs    the documentation as a site, in dist/site"
 	@echo "make chaos   break everything on purpose and count what is lost (half an hour)"
 	@echo "make soak    eight processors for MINUTES=10, and what they leave behind"
 	@echo "make fuzz    a million damaged inputs, and 20,000 requests (ten minutes)"
@@ -29,6 +31,16 @@ help:
 
 demo: $(VENV)/.demo
 	@$(BIN)/streamproc demo
+
+# Debian packages of programs that tests run as independent peers; without one, its tests are
+# skipped and say so.
+PEERS := chromium fonts-dejavu-core mosquitto mosquitto-clients prometheus python3-gi \
+         gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp gstreamer1.0-tools \
+         gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+
+peers:
+	@apt-get update --quiet=2
+	@DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $(PEERS)
 
 test: $(VENV)/.test $(AWSCLI)/.installed
 	@$(BIN)/python -m pytest
@@ -41,6 +53,10 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.test
+	@$(BIN)/python -m mkdocs build --strict --quiet --config-file config/mkdocs.yml
+	@echo "dist/site/index.html"
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
