@@ -12,18 +12,20 @@ from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from streamproc.errors import ConfigError, PermanentFailure
 from streamproc.settings import AwsConfig, EndpointsConfig
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
+    from botocore.credentials import Credentials
 
 # Which setting of [endpoints] serves which botocore service.
 _SETTING = {
     "kinesisvideo": "kinesisvideo",
     "kinesis-video-media": "kinesisvideo",
+    "kinesis-video-archived-media": "kinesisvideo",
     "kinesis": "kinesis",
     "s3": "s3",
     "sns": "sns",
@@ -133,6 +135,17 @@ class AwsClients:
             session = await self._session_of_role(role_arn, region)
         async with session.create_client(service, **options) as client:
             yield client
+
+    async def credentials(self) -> "Credentials":
+        """What requests to services that are not our own are signed with, where no client of
+        botocore's does it. Raises NoCredentialsError."""
+        from botocore.credentials import Credentials
+
+        found = await self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        frozen = await found.get_frozen_credentials()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     async def _session_of_role(self, role_arn: str, region: str) -> "AioSession":
         """A session whose credentials renew themselves: a role's last an hour, a processor

@@ -7,13 +7,13 @@ import asyncio
 import importlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from streamproc import __version__
-from streamproc.access.internal import internal_caller
+from streamproc.access.internal import camera_caller, internal_caller
 from streamproc.access.keyring import KeyRing
 from streamproc.api import ApiServices, rekognition
 from streamproc.api.pictures import PictureSource
@@ -21,16 +21,27 @@ from streamproc.api.tag_store import TagStore
 from streamproc.audit.log import open_audit
 from streamproc.audited import AuditedJobWorld, AuditedWorld
 from streamproc.aws import AwsClients
+from streamproc.camera_world import CameraWorld
+from streamproc.cameras.service import Cameras
 from streamproc.clock import Clock, SystemClock
 from streamproc.config import Config
+from streamproc.console import open_console
 from streamproc.data_folder import announced, locked_folder
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import check_engine, load_detailed
 from streamproc.engines.scheduler import Scheduler
+from streamproc.errors import ConfigError
+from streamproc.events.mqtt_messages import Status
+from streamproc.events.outlet import Outlets
+from streamproc.events.outlets import open_outlets
+from streamproc.events.service import EventService
 from streamproc.gateway.app import build_app
+from streamproc.gateway.door import OpenDoor
+from streamproc.gateway.figures import CallFigures
 from streamproc.gateway.inside import InsideServices
 from streamproc.gateway.server import Server
 from streamproc.gateway.signature_door import SignatureDoorkeeper
+from streamproc.health import Health
 from streamproc.heap import resume_collector, return_freed_memory
 from streamproc.job_world import StoredVideoWorld
 from streamproc.jobs.runner import JobRunner
@@ -38,9 +49,16 @@ from streamproc.listening import open_door
 from streamproc.loading import Late, Loading, StartAbandoned, load_beside
 from streamproc.local import kinesis_data, kinesis_video
 from streamproc.logs import configure_logging
+from streamproc.metrics.routes import add_routes
+from streamproc.metrics.sources import Sources
 from streamproc.objects.store import ObjectStore
 from streamproc.processor.supervisor import Supervisor
+from streamproc.self_checks import add_checks, tell_of_the_end
+from streamproc.sink.figures import SinkFigures
 from streamproc.watchdog import Systemd, fed
+from streamproc.watching import Watching
+from streamproc.web.guard import Guard
+from streamproc.web.live import LiveViews
 from streamproc.world import KinesisWorld
 
 if TYPE_CHECKING:
@@ -98,6 +116,7 @@ async def serving(
         if engine is None:
             check_engine(config.engine)  # nobody is let in whom it could not serve
 
+        health, calls, sink_figures = Health(), CallFigures(), SinkFigures()
         loading = Loading()
         late_engine = Late[FaceEngine]("the engine is")
         scheduler = Scheduler(late_engine.stand_in, threads=config.engine.threads)
@@ -142,36 +161,64 @@ async def serving(
         )
         stack.push_async_callback(jobs.aclose)
         world = KinesisWorld(
-            config, clients, late_collections.stand_in, scheduler, clock, ready=loading.loaded
+            config, clients, late_collections.stand_in, scheduler, clock, ready=loading.loaded,
+            sink_figures=sink_figures,
+        )  # fmt: skip
+        views = LiveViews()
+        stack.callback(views.close)
+        events = await _open_events(
+            config, lambda cosine: late_engine.stand_in.similarity(cosine), clock, stack
         )
+        audited_world = AuditedWorld(world, audit, account_id)
         supervisor = await Supervisor.open(
             folder / "processors.db",
-            AuditedWorld(world, audit, account_id),
+            audited_world,
             config.processors,
             config.sink,
             clock,
             media=config.media,
             account_id=account_id,
+            watcher=audited_world.watched_by(Watching(events, views)),
         )
         stack.push_async_callback(supervisor.aclose)
+        outlets = await _open_outlets(config, events, supervisor, door.url, clock)
+        stack.push_async_callback(outlets.aclose)
+        inside_of_cameras = InsideServices(
+            streams, account_id=account_id, caller=camera_caller(account_id)
+        )
+        camera_world = CameraWorld(
+            config, AwsClients(config.endpoints, config.aws, inside=inside_of_cameras),
+            supervisor, late_collections.stand_in, clock, ready=loading.loaded,
+        )  # fmt: skip
+        stack.push_async_callback(camera_world.aclose)
+        cameras = Cameras(camera_world.cameras, camera_world, clock)
 
+        doorkeeper = (
+            SignatureDoorkeeper(keyring, clock, config.auth.clock_skew_s)
+            if keyring
+            else OpenDoor(config.server.public_url)
+        )
+        api = loading.gated(
+            rekognition.bind(
+                ApiServices(
+                    supervisor=supervisor,
+                    collections=late_collections.stand_in,
+                    scheduler=scheduler,
+                    tags=tags,
+                    images=PictureSource(config.faces, objects),
+                    objects=objects,
+                    jobs=jobs,
+                    config=config,
+                    audit=audit,
+                    cameras=cameras,
+                    events=events,
+                    health=health,
+                )
+            )
+        )
         app = build_app(
             [
-                loading.gated(
-                    rekognition.bind(
-                        ApiServices(
-                            supervisor=supervisor,
-                            collections=late_collections.stand_in,
-                            scheduler=scheduler,
-                            tags=tags,
-                            images=PictureSource(config.faces, objects),
-                            objects=objects,
-                            jobs=jobs,
-                            config=config,
-                            audit=audit,
-                        )
-                    )
-                ),
+                api,
                 *streams,
                 kinesis_video.archived.bind(video),
             ],
@@ -179,18 +226,47 @@ async def serving(
             region=config.server.region,
             request_bytes_max=config.server.request_bytes_max,
             body_timeout_s=config.server.body_timeout_s,
-            door=SignatureDoorkeeper(keyring, clock, config.auth.clock_skew_s) if keyring else None,
+            door=doorkeeper,
+            figures=calls,
         )
+        guard = Guard(doorkeeper, config.server.region)
+        if config.console.enabled:
+            console = await open_console(
+                config, guard, api, supervisor, views, audit, clock, events=events, outlets=outlets
+            )
+            console.add_to(app)
+        figures = Sources(
+            supervisor=supervisor,
+            scheduler=scheduler,
+            engine=lambda: late_engine.stand_in.info,
+            collections=late_collections.stand_in,
+            jobs=jobs,
+            sink=sink_figures,
+            calls=calls,
+            health=health,
+            data_dir=folder,
+            cameras=cameras.views,
+            events=events.figures if events is not None else None,
+            outlets=outlets.views,
+        )
+        add_checks(health, figures, loading, audit)
+        add_routes(app, figures, config.metrics, guard, asks_for_keys=config.auth.required)
         server = Server(app, config.server)
         stack.push_async_callback(server.aclose)
+        if events is not None:
+            stack.callback(events.log.end)
         await server.start()
         # Before anybody can ask: who were told STOPPED would start it, and it would begin anew.
         await supervisor.resume_all()
         server.listen(door.listener, tls=door.certificate.context if door.certificate else None)
-        # Last in, first out: both drain while the streams and models they use still answer.
+        outlets.start()
+        # Last in, first out: all drain while the streams and models they use still answer.
         stack.push_async_callback(supervisor.drain)
         stack.push_async_callback(jobs.drain)
+        stack.push_async_callback(cameras.drain)
+        cameras.start()
         stack.enter_context(announced(folder, door.url))
+        stack.callback(tell_of_the_end, health)
 
         with loading.under_way():
             if engine is None:
@@ -220,6 +296,17 @@ async def _open_keyring(config: Config, clock: Clock, stack: AsyncExitStack) -> 
     return keyring
 
 
+async def _open_events(
+    config: Config, similarity: Callable[[float], float], clock: Clock, stack: AsyncExitStack
+) -> EventService | None:
+    """None where no events are kept."""
+    if not config.events.enabled:
+        return None
+    events = await EventService.open(config.storage.data_dir, config.events, clock, similarity)
+    stack.push_async_callback(events.aclose)
+    return events
+
+
 def _load_engine(config: Config) -> FaceEngine:
     # FAISS comes with it: imported here, it keeps nobody waiting who needs neither.
     importlib.import_module("streamproc.collection.service")
@@ -240,4 +327,25 @@ async def _open_collections(
         clock,
         index_bytes_max=config.faces.index_bytes_max,
         exact_faces_max=config.faces.exact_faces_max,
+    )
+
+
+async def _open_outlets(
+    config: Config, events: EventService | None, supervisor: Supervisor, url: str, clock: Clock
+) -> Outlets:
+    """None are in it where no events are kept."""
+    if events is None:
+        if config.mqtt.url or config.webhooks.root:
+            raise ConfigError("[mqtt] and [webhooks] tell of events: events.enabled must be true")
+        return Outlets(())
+
+    def statuses() -> list[Status]:
+        return [
+            Status(*view.spec.key, view.state.value, view.message, view.updated_at)
+            for view in supervisor.views()
+        ]
+
+    console_url = f"{url.rstrip('/')}/console/" if config.console.enabled else ""
+    return await open_outlets(
+        config.mqtt, config.webhooks, events.log, clock, statuses=statuses, console_url=console_url
     )

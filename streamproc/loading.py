@@ -34,7 +34,12 @@ ANSWERED_AT_ONCE: Final = frozenset(
         "StartStreamProcessor",
         "StopStreamProcessor",
         "UpdateStreamProcessor",
+        "DescribeStreamproc",
+        "GetStreamprocFacePicture",
+        "ListStreamprocCameras",
+        "ListStreamprocEvents",
         "ListStreamprocJobs",
+        "ListStreamprocProcessors",
         *(f"Get{kind}" for kind in JobKind),
     }
 )
@@ -93,6 +98,10 @@ class Loading:
             raise
         finally:
             self._over.set()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded.is_set()
 
     async def loaded(self) -> None:
         """Return once everything is there; never, if that fails."""

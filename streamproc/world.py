@@ -25,6 +25,7 @@ from streamproc.processor.ports import (
     RecordSink,
     Report,
 )
+from streamproc.sink.figures import SinkFigures
 from streamproc.sink.kinesis import KinesisSink
 
 if TYPE_CHECKING:
@@ -43,13 +44,16 @@ class KinesisWorld:
         clock: Clock,
         *,
         ready: Callable[[], Awaitable[None]],
+        sink_figures: SinkFigures | None = None,
     ) -> None:
-        """ready returns once collections and scheduler may be used."""
+        """ready returns once collections and scheduler may be used; all sinks count in
+        sink_figures."""
         self._config = config
         self._clients = clients
         self._collections = collections
         self._clock = clock
         self._ready = ready
+        self._sink_figures = sink_figures
         self.analyser = scheduler
 
     async def ready(self, report: Report) -> None:
@@ -87,6 +91,7 @@ class KinesisWorld:
                 report,
                 self._clock,
                 before_send=before_send,
+                figures=self._sink_figures,
             )
             await stack.enter_async_context(sink)
             await sink.check()

@@ -9,13 +9,26 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "streamproc"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"model", "errors", "config", "settings", "clock", "aio", "aws", "db", "disk"}),
+    frozenset(
+        {"model", "errors", "config", "settings", "clock", "aio", "aws", "db", "disk", "health"}
+    ),
     frozenset({"mkv"}),
     frozenset(
-        {"kvs", "decode", "engines", "collection", "sink", "gateway", "objects", "access", "audit"}
+        {
+            "kvs",
+            "decode",
+            "engines",
+            "collection",
+            "sink",
+            "gateway",
+            "objects",
+            "access",
+            "audit",
+            "events",
+        }
     ),
-    frozenset({"processor", "jobs"}),
-    frozenset({"api", "local"}),
+    frozenset({"processor", "jobs", "cameras"}),
+    frozenset({"api", "local", "web", "metrics"}),
     frozenset(
         {
             "cli",
@@ -30,6 +43,10 @@ LAYERS: tuple[frozenset[str], ...] = (
             "loading",
             "certificate",
             "watchdog",
+            "watching",
+            "self_checks",
+            "camera_world",
+            "console",
             "heap",
             "__main__",
         }

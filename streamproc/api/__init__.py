@@ -1,12 +1,16 @@
 """Rekognition: every operation, registered with the service that the gateway serves."""
 
 from streamproc.api import (
+    cameras,
     celebrities,
     collections,
+    describe,
+    events,
     faces,
     images,
     jobs,
     jobs_list,
+    own_processors,
     stream_processors,
     tags,
 )
@@ -14,12 +18,16 @@ from streamproc.api.service import ApiServices, rekognition
 
 __all__ = [
     "ApiServices",
+    "cameras",
     "celebrities",
     "collections",
+    "describe",
+    "events",
     "faces",
     "images",
     "jobs",
     "jobs_list",
+    "own_processors",
     "rekognition",
     "stream_processors",
     "tags",

@@ -115,6 +115,10 @@ def _processor(request: _Request, context: RequestContext) -> list[str]:
     return [stream_processor_arn(context.region, context.account_id, request["Name"])]
 
 
+def _processor_or_all(request: _Request, context: RequestContext) -> list[str]:
+    return _processor(request, context) if "Name" in request else ["*"]
+
+
 def _searched(request: _Request, context: RequestContext) -> list[str]:
     """The collection of a processor that is to be."""
     collection_id = request["Settings"].get("FaceSearch", {}).get("CollectionId")
@@ -153,7 +157,12 @@ RESOURCES: Final[Mapping[str, _Resources]] = {
     "ListCollections": _all,
     "ListFaces": _collection,
     "ListStreamProcessors": _all,
+    "DescribeStreamproc": _all,
+    "GetStreamprocFacePicture": _all,
+    "ListStreamprocCameras": _all,
+    "ListStreamprocEvents": _processor_or_all,
     "ListStreamprocJobs": _all,
+    "ListStreamprocProcessors": _all,
     "ListStreamprocPeople": _collection,
     "ListTagsForResource": _tagged,
     "PutStreamprocPeople": _collection,

@@ -11,8 +11,11 @@ from streamproc.api.pictures import PictureSource
 from streamproc.api.rights import rights
 from streamproc.api.tag_store import TagStore
 from streamproc.audit.log import Audit, NoAudit
+from streamproc.cameras.service import Cameras
 from streamproc.config import Config
+from streamproc.events.service import EventService
 from streamproc.gateway.dispatch import Service
+from streamproc.health import Health
 from streamproc.jobs.runner import JobRunner
 from streamproc.objects.store import ObjectStore
 from streamproc.processor.ports import Analyser
@@ -35,6 +38,9 @@ class ApiServices:
     jobs: JobRunner
     config: Config
     audit: Audit = field(default_factory=NoAudit)
+    cameras: Cameras | None = None
+    events: EventService | None = None  # None where no events are kept
+    health: Health = field(default_factory=Health)
 
 
 rekognition = Service[ApiServices](

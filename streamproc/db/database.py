@@ -1,6 +1,6 @@
 """Transactions on one database file.
 
-Knows no tables; each store brings its own MetaData. Its settings are settings.py's, its
+Knows no tables; each store brings its own MetaData. Its settings are settings/'s, its
 failures failures.py's, its schema's history revisions.py's.
 """
 

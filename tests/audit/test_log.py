@@ -10,7 +10,7 @@ import pytest
 
 from streamproc.audit.details import LISTED_MAX, match_details, record_details
 from streamproc.audit.head import read_head
-from streamproc.audit.log import SYNC_S, AuditLog, NoAudit, open_audit, record_now
+from streamproc.audit.log import SYNC_S, TROUBLE_S, AuditLog, NoAudit, open_audit, record_now
 from streamproc.audit.verify import read_lines, verify
 from streamproc.clock import FakeClock, SystemClock
 from streamproc.errors import StoreUnavailable
@@ -74,6 +74,29 @@ async def test_an_entry_that_is_no_line_is_its_callers_mistake_alone(
     await audit.aclose()
     assert [line.who for line in read_lines(folder)] == ["before", "behind"]
     assert verify(folder).last.number == 2
+
+
+async def test_what_kept_the_last_line_out_is_told_for_a_minute(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is kept away by it, a load balancer's clients, would never see it heal."""
+    clock = FakeClock()
+    audit = await AuditLog.open(folder, clock)
+    assert audit.trouble == ""
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(audit._folder, "append", full)
+        with pytest.raises(StoreUnavailable):
+            await audit.record("someone", "SearchFaces", {})
+    assert audit.trouble == "the disk is full"
+    await clock.advance(TROUBLE_S)
+    assert audit.trouble == ""
+    await audit.record("someone", "SearchFaces", {})
+    assert audit.trouble == ""
+    await audit.aclose()
 
 
 async def test_a_log_that_is_closed_refuses(folder: Path) -> None:
