@@ -20,6 +20,7 @@ from streamproc.model.media import Frame
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.model.processor import ProcessorSpec
 from streamproc.model.record import Entry, build_record, encode_record
+from streamproc.processor.blindness import BlindnessWatch
 from streamproc.processor.governor import Governor
 from streamproc.processor.keeper import CheckpointKeeper, SaveCheckpoint
 from streamproc.processor.pace import Pace, RatePolicy
@@ -96,7 +97,10 @@ class Pipeline:
             shared.threads,
             clock,
             notices.slot("pace"),
-            SilenceWatch(config.silence_s, clock, notices.slot("silence")),
+            SilenceWatch(
+                config.silence_s, clock, notices.slot("silence", instead_of=("pace", "sight"))
+            ),
+            BlindnessWatch(config.silence_s, counters, notices.slot("sight", instead_of=("pace",))),
             sampled_at,
             pixels_max=shared.pixels_max,
         )
@@ -141,11 +145,13 @@ class Pipeline:
         )  # fmt: skip
         told = self._notices.slot("events")
         while (frame := await self._frames.get()) is not None:
+            self._counters.frames_in_hand = 1
             matched = await recognition.of(frame)
             record = build_record(self._spec.video_stream_arn, self._arn, frame, matched)
             self._count(matched)
             await shared.watcher.seen(self._spec, frame, matched, told)
             await sink.put(Entry(encode_record(record), self._key()))
+            self._counters.frames_in_hand = 0
             self._frames.task_done()
 
     def _count(self, matched: Sequence[tuple[Face, Sequence[Match]]]) -> None:

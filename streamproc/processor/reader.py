@@ -27,6 +27,7 @@ from streamproc.model.media import (
 )
 from streamproc.model.position import StartAt, StartPosition
 from streamproc.processor.batching import Batching
+from streamproc.processor.blindness import BlindnessWatch
 from streamproc.processor.checkpoint import CheckpointTracker
 from streamproc.processor.governor import Governor
 from streamproc.processor.inbox import Inbox
@@ -72,6 +73,7 @@ class FrameReader:
         clock: Clock,
         report: Report,
         silence: SilenceWatch,
+        blindness: BlindnessWatch,
         sampled_at: float | None = None,
         *,
         pixels_max: int = PIXELS_MAX,
@@ -89,6 +91,7 @@ class FrameReader:
         self._clock = clock
         self._report = report
         self._silence = silence
+        self._blindness = blindness
         self._opened: _FragmentKey = ("", None, 0)
         self._whole: deque[_FragmentKey] = deque(maxlen=_WHOLE_KEPT)
         self._passing_over = False  # the fragment was delivered whole before
@@ -175,6 +178,7 @@ class FrameReader:
         """Follow these events, and sample what they bring out."""
         self._keep_rate()
         for event in events:
+            self._blindness.follow(event)
             if not isinstance(event, Packet) or event.keyframe:
                 await self._sample()  # what is told here is behind all that came before
             if isinstance(event, Packet):
@@ -192,6 +196,7 @@ class FrameReader:
                     self._tracker.completed(event.number)
             self._undecoded.extend(following)
         await self._sample()
+        self._blindness.came(self._clock.monotonic(), self._pace.fps)
 
     def _take(self, packet: Packet) -> None:
         shedding = self._shedding
@@ -241,6 +246,7 @@ class FrameReader:
         while True:
             while self._pictures:
                 picture = self._pictures.popleft()
+                self._shedding.came_out(picture.timestamp)
                 number, offset_s = picture.fragment.number, picture.offset_s
                 if self._repeating and number == self._reached[0] and offset_s <= self._reached[1]:
                     continue  # sampled or passed over when it came for the first time
@@ -256,6 +262,7 @@ class FrameReader:
 
     def _keep_pace(self, frame: Frame) -> None:
         self._counters.frames_sampled_total += 1
+        self._blindness.sampled()
         now, server_timestamp = self._clock.monotonic(), frame.fragment.server_timestamp
         is_backlog = False
         if server_timestamp is not None:

@@ -6,18 +6,22 @@ Passed over is
   frame a second and a keyframe a second decoding then costs a thirtieth. How often they come is
   measured in media time, the longest distance of the last few counts, and one that does not open
   decoding by itself is none. Begins and ends at a keyframe. Where the distance of keyframes grows
-  meanwhile, one frame is missed. At the full rate it would not be sure that a restart samples the
-  frames that the run before would have;
+  meanwhile, one frame is missed. A keyframe that gives no picture (it is damaged, or only part of
+  one) is not to be relied on: all is decoded until the next few have given theirs. At the full
+  rate it would not be sure that a restart samples the frames that the run before would have;
 - what is late, up to a keyframe that is not, or less so: where the caller says that live video is
   later than LATE_S, and as far as a newer keyframe must be here by now or within LATE_S, so that
   no long wait for one begins. Counted as a gap;
+- neither of these any more where no keyframe has come for twice as long as ever between two: then
+  it is left to the decoder where to begin, and what is known of distances is forgotten;
 - the end of what leans on a keyframe, behind the last picture that is analysed: of 30 frames from
   a keyframe to the next, at five analysed a second, the last five. It waits until it is known
   what comes next, and is decoded after all where that is no keyframe. Only where pictures come in
   order and the decoder gives each out at once: else one that is analysed might be among those
   that it holds.
 
-Pure. Knows packets by their times; knows nothing of decoders, and of the reasons for lateness.
+Pure. Knows packets and pictures by their times; knows nothing of decoders, and of the reasons for
+lateness.
 """
 
 from collections import deque
@@ -68,6 +72,9 @@ class Shedding:
         self._at_s: float | None = None  # media time of the newest packet
         self._keyframe_s: float | None = None  # media time of the newest
         self._distances_s: deque[float] = deque(maxlen=_DISTANCES_KEPT)
+        self._without_s = 0.0  # media time since the newest keyframe came, steps back left out
+        self._owed_s: float | None = None  # media time of a keyframe whose picture is to come out
+        self._unproven = 0  # keyframes that are to give a picture before these are relied on alone
         self._late_s: float | None = None  # media time passed over so far, while it is late
         self._spare: list[MediaEvent] = []  # wait for what comes next
         self._is_in_order = True  # no B-frames
@@ -81,6 +88,16 @@ class Shedding:
     def is_late(self) -> bool:
         """Whether what comes is passed over because it is late."""
         return self._late_s is not None
+
+    def came_out(self, at_s: float) -> None:
+        """A picture of this media time came out of the decoder, in presentation order."""
+        if self._owed_s is None:
+            return
+        if at_s == self._owed_s:
+            self._owed_s = None
+            self._unproven = max(0, self._unproven - 1)
+        elif at_s > self._owed_s:
+            self._missed()
 
     def follow(self, event: MediaEvent) -> list[MediaEvent]:
         """What is to be decoded now that this has come, which is no packet. Each event is told
@@ -107,14 +124,18 @@ class Shedding:
         if self._late_s is not None:
             self._late_s += frame_s
         is_keyframe = packet.keyframe and self._opens(packet)
+        self._without_s += max(0.0, frame_s)
         if is_keyframe:
             self._note_keyframe(at_s)
+        elif self._is_without():
+            self._forget_keyframes()
         if self._is_late(at_s, behind_s(at_s), is_keyframe=is_keyframe) or (
             self.keyframes_only and not (is_keyframe and self._sampler.is_new(at_s))
         ):
             self._counters.packets_passed_over_total += 1
             return self._without_spare()
         if is_keyframe:
+            self._owed_s = at_s
             return [*self._without_spare(), packet]
         if self._is_spare(at_s, frame_s):
             return self._spared(packet)
@@ -152,12 +173,32 @@ class Shedding:
         self._spare = []
         return kept
 
+    def _missed(self) -> None:
+        """The keyframe that was decoded last has given no picture."""
+        self._owed_s = None
+        self._unproven = _DISTANCES_KEPT
+
+    def _is_without(self) -> bool:
+        """Whether it is in vain to wait for a keyframe, where that is what we do."""
+        is_waiting = self.is_late or self.keyframes_only
+        return is_waiting and self._without_s > 2 * max(self._distances_s, default=0.0)
+
+    def _forget_keyframes(self) -> None:
+        self._sampler.keyframes_only = False
+        self._keyframe_s = None
+        self._distances_s.clear()
+        self._end_gap()
+
     def _note_keyframe(self, at_s: float) -> None:
+        if self._owed_s is not None and not self._holds():
+            self._missed()
+        self._without_s = 0.0
         if self._keyframe_s is not None and at_s > self._keyframe_s:
             self._distances_s.append(at_s - self._keyframe_s)
         self._keyframe_s = at_s
         self._sampler.keyframes_only = (
             self._is_reduced()
+            and self._unproven == 0
             and len(self._distances_s) > 0
             and max(self._distances_s) * self._sampler.fps * KEYFRAME_SLACK <= 1.0
         )
@@ -169,10 +210,14 @@ class Shedding:
         if is_late and self._late_s is None:
             self._late_s = 0.0
             self._counters.gaps_total += 1
-        elif not is_late and self._late_s is not None:
+        elif not is_late:
+            self._end_gap()
+        return is_late
+
+    def _end_gap(self) -> None:
+        if self._late_s is not None:
             self._counters.gap_s_total += self._late_s
             self._late_s = None
-        return is_late
 
     def _next_keyframe_s(self) -> float:
         """The media time by which another keyframe is to be expected."""

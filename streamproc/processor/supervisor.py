@@ -139,13 +139,13 @@ class Supervisor:
 
     async def resume_all(self) -> None:
         """Start what its user wants running, each behind its checkpoint. Returns at once."""
-        for processor in list(self._processors.values()):
-            row = processor.row
-            if row.desired is ProcessorState.RUNNING and row.state is ProcessorState.STOPPED:
-                try:
-                    await self._resume(processor)
-                except StoreUnavailable:
-                    self._in_background(self._resume_later(processor))
+        waiting = [
+            self._resume_or_try_later(processor)
+            for processor in list(self._processors.values())
+            if processor.row.desired is ProcessorState.RUNNING
+            and processor.row.state is ProcessorState.STOPPED
+        ]
+        await asyncio.gather(*waiting)  # together: a watcher may keep each of them for a moment
 
     async def create(self, spec: ProcessorSpec) -> None:
         """Raises ProcessorExists, ProcessorLimit."""
@@ -164,6 +164,12 @@ class Supervisor:
     def views(self) -> tuple[ProcessorView, ...]:
         """Every processor of every region, in no order."""
         return tuple(processor.view() for processor in self._processors.values())
+
+    def is_busy(self, key: ProcessorKey) -> bool:
+        """Whether it is at work on a frame: on its analysis, or until its record is taken."""
+        processor = self._processors.get(key)
+        run = processor.run if processor is not None else None
+        return run is not None and run.counters.frames_in_hand > 0
 
     async def start(self, key: ProcessorKey) -> None:
         """Return with STARTING on disk. Raises UnknownProcessor, IllegalTransition."""
@@ -263,6 +269,12 @@ class Supervisor:
             spawn = partial(self._spawn, processor, beginning)
             await self._apply(processor, Event.START, then=spawn)
 
+    async def _resume_or_try_later(self, processor: _Processor) -> None:
+        try:
+            await self._resume(processor)
+        except StoreUnavailable:
+            self._in_background(self._resume_later(processor))
+
     async def _resume_later(self, processor: _Processor) -> None:
         try:
             await self._persistently(processor, self._resume)
@@ -282,24 +294,30 @@ class Supervisor:
 
     async def _supervise(self, processor: _Processor, run: Run, beginning: Beginning) -> None:
         """Own one processor from STARTING to rest."""
+        region, name = processor.row.key
+        with about(region=region, processor=name, request_id=None):
+            event, message = await self._ran(processor, run, beginning)
+            await self._rest(processor, event, message)
+
+    async def _ran(
+        self, processor: _Processor, run: Run, beginning: Beginning
+    ) -> tuple[Event, str]:
+        """How it ended, and what is to be said of it."""
 
         async def started(processor: _Processor) -> None:
             with suppress(IllegalTransition):  # a Stop came first; the run sees it next
                 await self._finish(self._apply(processor, Event.STARTED))
 
-        key = processor.row.key
         try:
-            with about(region=key[0], processor=key[1], request_id=None):
-                await run.run(beginning, partial(self._persistently, processor, started))
+            await run.run(beginning, partial(self._persistently, processor, started))
         except Exception as error:  # the one broad except in the code base
             cause = cause_of(error)
-            event, message = Event.FAILED, in_words(cause)
+            message = in_words(cause)
             # What is ours explains itself; for the rest somebody will want to see where.
             trace = None if isinstance(cause, StreamprocError) else error
             log.error("processor %s: %s", processor.row.spec.name, message, exc_info=trace)
-        else:
-            event, message = Event.STOPPED, run.left_behind
-        await self._rest(processor, event, message)
+            return Event.FAILED, message
+        return Event.STOPPED, run.left_behind
 
     async def _rest(self, processor: _Processor, event: Event, message: str) -> None:
         if event is Event.STOPPED and processor.row.state is not ProcessorState.STOPPING:

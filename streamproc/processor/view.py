@@ -1,7 +1,7 @@
 """What others may see of a processor: its status, its figures and its troubles."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +33,7 @@ class Counters:
     gaps_total: int = 0  # jumps to live, or towards it
     gap_s_total: float = 0.0  # video skipped by them
     fps: float = 0.0  # frames analysed per media second, at present
+    frames_in_hand: int = 0  # from analysis until the sink has the record: 0 or 1
     lag_s: float = 0.0  # age of the frame sampled last, where the stream tells
 
     @property
@@ -70,11 +71,14 @@ class Notices:
     def text(self) -> str:
         return " ".join(text for text in self._texts.values() if text)
 
-    def slot(self, part: str) -> Report:
-        """Where one part reports; "" takes its last report back."""
+    def slot(self, part: str, *, instead_of: Sequence[str] = ()) -> Report:
+        """Where one part reports; "" takes its last report back. What it reports is so instead of
+        what those parts reported."""
 
         def report(text: str) -> None:
             self._texts[part] = text
+            if text:
+                self._texts.update(dict.fromkeys(instead_of, ""))
             if text and part in RETRIED:
                 self._retries[part] += 1
 

@@ -133,7 +133,10 @@ class ProcessorsConfig(TableConfig):
     )
     stop_timeout_s: float = Field(10.0, gt=0, description="how long a stop may drain")
     silence_s: float = Field(
-        60.0, gt=0, description="no media for this long is told in the StatusMessage"
+        60.0,
+        gt=0,
+        description="no media for this long, or none that can be analysed, is told in the "
+        "StatusMessage",
     )
     frames_queued_max: int = Field(1, ge=1, description="decoded frames that wait for analysis")
     processors_max: int = Field(10_000, ge=1, description="stream processors per region")

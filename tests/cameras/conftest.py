@@ -69,7 +69,15 @@ async def inside(tmp_path: Path, camera_boto_session: boto3.Session) -> AsyncIte
     clients = AwsClients(EndpointsConfig(), AwsConfig(read_timeout_s=60), inside=services)
     config = load_config(
         None,
-        {"cameras": {"door": {"url": "rtsp://u:geheim@127.0.0.1:1/x", "collection": "family"}}},
+        {
+            "cameras": {
+                "door": {
+                    "url": "rtsp://u:geheim@127.0.0.1:1/x",
+                    "collection": "family",
+                    "retention_hours": 1,
+                }
+            }
+        },
     )
     supervisor = await Supervisor.open(
         tmp_path / "processors.db", ScriptedWorld(), config.processors, config.sink, clock
@@ -81,7 +89,6 @@ async def inside(tmp_path: Path, camera_boto_session: boto3.Session) -> AsyncIte
     collections: Any = OneCollection()
     world = CameraWorld(config, clients, supervisor, collections, clock, ready=ready)
     yield Inside(video, data, clients, supervisor, world)
-    await world.aclose()
     await supervisor.aclose()
     await data.aclose()
     await video.stop()

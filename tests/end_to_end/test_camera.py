@@ -223,7 +223,8 @@ def test_a_wrong_url_is_refused_at_the_start(url: str, told: str, tmp_path: Path
 def test_cameras_need_no_key_where_everybody_else_does(
     clip: Path, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
-    cameras = {"door": {"url": str(clip), "collection": "people"}}
+    door = {"url": str(clip), "collection": "people", "retention_hours": 1}  # kept, to be listed
+    cameras = {"door": door}
     with policed_daemon(tmp_path / "data", cameras=cameras) as policed:
         key = policed.key({"Effect": "Allow", "Action": "*", "Resource": "*"})
         archive = policed.client("kinesis-video-archived-media", key)
@@ -250,8 +251,8 @@ def test_a_camera_may_lead_to_a_service_elsewhere(
 ) -> None:
     there = start_daemon(name="there")
     start_daemon(
-        "--set", f"cameras.door.url={clip}", "--set", f"endpoints.kinesisvideo={there.url}",
-        name="here",
+        "--set", f"cameras.door.url={clip}", "--set", "cameras.door.retention_hours=1",
+        "--set", f"endpoints.kinesisvideo={there.url}", name="here",
     )  # fmt: skip
     video = there.client("kinesisvideo")
     wait_until(lambda: video.list_streams()["StreamInfoList"], 60)

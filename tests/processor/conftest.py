@@ -34,21 +34,28 @@ def film(
     size: int = 128,
     b_frames: int = 0,
     fps: int = 10,
+    slices: int = 1,
+    fragment_s: int = 1,
 ) -> Footage:
-    """One-second fragments of H.264; person k is in the picture in fragment k."""
+    """Fragments of H.264, a second each; person k is in the picture in second k."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width = encoder.height = size
     encoder.pix_fmt = "yuv420p"
     encoder.time_base = Fraction(1, fps)
     encoder.framerate = Fraction(fps)
-    encoder.gop_size = fps
+    encoder.gop_size = fps * fragment_s
     encoder.max_b_frames = b_frames
-    encoder.options = {"preset": "ultrafast", "sc_threshold": "0", "bf": str(b_frames), "crf": "18"}
+    encoder.options = {
+        "preset": "ultrafast", "sc_threshold": "0", "bf": str(b_frames), "crf": "18",
+        "slices": str(slices),
+    }  # fmt: skip
     encoder.flags |= 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER
     encoder.open()
     packets = [
-        packet for frame in _frames(fragments, fps, first, size) for packet in encoder.encode(frame)
+        packet
+        for frame in _frames(fragments * fragment_s, fps, first, size)
+        for packet in encoder.encode(frame)
     ]
     packets += encoder.encode(None)
     track = Track(
@@ -58,11 +65,11 @@ def film(
     for packet in packets:
         if packet.is_keyframe:
             number = first + len(footage)
-            at = start + number - first
+            at = start + (number - first) * fragment_s
             started = FragmentStarted(Fragment(str(number), at, at, round(at * 1e9), (track,)))
             footage.append([started])
         assert packet.pts is not None
-        offset_ns = (packet.pts - fps * (len(footage) - 1)) * 1_000_000_000 // fps
+        offset_ns = (packet.pts - fps * fragment_s * (len(footage) - 1)) * 1_000_000_000 // fps
         footage[-1].append(Packet(1, offset_ns, packet.is_keyframe, bytes(packet)))
     for fragment in footage:
         opening = fragment[0]

@@ -47,9 +47,10 @@ class Stream:
         seconds: Iterable[float],
         keyframe_every_s: float,
         behind_s: Callable[[float], float] = in_time,
+        shows: Callable[[float], bool] = lambda _: True,
     ) -> list[float]:
         """Those of a track with a packet at each of these tenths of a second that are decoded;
-        a picture comes out with its packet."""
+        a picture comes out with its packet, where it shows something."""
         found = []
         for at_s in seconds:
             is_keyframe = round(at_s * 10) % round(keyframe_every_s * 10) == 0
@@ -57,7 +58,9 @@ class Stream:
             for event in self.shedding.take(packet, lambda media_s: behind_s(media_s - START_S)):
                 assert isinstance(event, Packet)
                 found.append(round(event.offset_ns / 1e9, 1))
-                self.sampler.wants(START_S + event.offset_ns / 1e9)
+                if shows(found[-1]):
+                    self.shedding.came_out(START_S + event.offset_ns / 1e9)
+                    self.sampler.wants(START_S + event.offset_ns / 1e9)
         return found
 
 
@@ -230,3 +233,56 @@ def test_pictures_out_of_order_are_all_decoded_and_keyframes_known() -> None:
     assert stream.decoded(order, 1.0) == order
     assert stream.decoded([1.0 + at_s for at_s in order], 1.0) == []  # keyframes alone, at 2.0
     assert stream.decoded([2.0, 2.3], 1.0) == [2.0]
+
+
+def is_no_keyframe(at_s: float) -> bool:
+    return round(at_s * 10) % 10 != 0
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_keyframes_that_give_no_picture_are_not_decoded_alone(*, holds: bool) -> None:
+    stream = Stream(fps=1, holds=holds)
+    found = stream.decoded(tenths(0, 20), 1.0, shows=is_no_keyframe)
+    assert {int(at_s) for at_s in found if is_no_keyframe(at_s)} >= set(range(2, 20))
+    assert stream.counters.gaps_total == 0
+
+
+def test_a_keyframe_that_fails_on_its_own_brings_back_the_rest_at_the_next() -> None:
+    stream = Stream(fps=1, holds=False)
+    stream.decoded(tenths(0, 3), 1.0)
+    assert stream.decoded(tenths(3, 4), 1.0, shows=is_no_keyframe) == [3.0]
+    assert stream.decoded([4.0, 4.1, 4.2], 1.0, shows=is_no_keyframe) == [4.0, 4.1]
+
+
+def test_keyframes_are_trusted_again_when_several_have_given_their_pictures() -> None:
+    stream = Stream(fps=1)
+    stream.decoded(tenths(0, 3), 1.0)
+    stream.decoded([3.0], 1.0, shows=is_no_keyframe)
+    found = stream.decoded(tenths(3, 12), 1.0)
+    assert found[-4:] == [8.0, 9.0, 10.0, 11.0]
+
+
+def test_two_halves_of_every_keyframe_are_decoded_with_what_follows() -> None:
+    stream = Stream(fps=1)
+    halves = [
+        at_s for each in tenths(0, 9) for at_s in ([each] * (1 + (round(each * 10) % 10 == 0)))
+    ]
+    stream.decoded(halves, 1.0, shows=is_no_keyframe)
+    assert stream.counters.packets_passed_over_total <= 9 + 1
+
+
+def test_where_keyframes_stop_coming_the_decoder_gets_everything_again() -> None:
+    stream = Stream(fps=1)
+    stream.decoded(tenths(0, 4), 1.0)
+    found = stream.decoded(tenths(4, 60)[1:], 1000.0)
+    assert found == tenths(5, 60)[1:]
+    assert stream.decoded(tenths(60, 64), 1.0)[-2:] == [62.0, 63.0]
+
+
+def test_late_video_without_keyframes_is_not_passed_over_for_ever() -> None:
+    stream = Stream(fps=5)
+    stream.decoded(tenths(0, 4), 1.0)
+    found = stream.decoded(tenths(4, 60)[1:], 1000.0, lambda _: 0.6)
+    assert found == tenths(5, 60)[1:]
+    assert stream.counters.gaps_total == 1
+    assert stream.counters.gap_s_total == pytest.approx(1.0)

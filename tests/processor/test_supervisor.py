@@ -18,6 +18,7 @@ from streamproc.model.media import MediaEvent
 from streamproc.model.position import AfterFragment, FromServerTime, StartAt
 from streamproc.model.processor import ProcessorSpec
 from streamproc.processor.fake import Part, ScriptedWorld
+from streamproc.processor.ports import Unwatched
 from streamproc.processor.state import IllegalTransition
 from streamproc.processor.store import Row
 from streamproc.processor.supervisor import (
@@ -206,6 +207,28 @@ async def test_what_a_processor_logs_is_about_it_and_no_part_of_the_request_that
         await supervisor.start(spec.key)
     await reaches(supervisor, spec, "RUNNING")
     assert told == [{"region": spec.region, "processor": spec.name}]
+
+
+async def test_what_is_said_of_its_failure_is_about_it_too(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: dict[str, dict[str, str]] = {}
+
+    def heard(record: logging.LogRecord) -> bool:
+        told[record.getMessage()] = dict(log_context())
+        return True
+
+    caplog.set_level(logging.INFO, "streamproc")
+    caplog.handler.addFilter(heard)
+    supervisor = await opened()
+    await supervisor.create(spec)
+    world.fail("source", PermanentFailure("Access denied to Role"))
+    with about(request_id="r-1"):
+        await supervisor.start(spec.key)
+    await reaches(supervisor, spec, "FAILED")
+    about_it = {"region": spec.region, "processor": spec.name}
+    for words in ("processor door: Access denied to Role", "processor door is FAILED"):
+        assert told[words] == about_it
 
 
 async def test_of_two_callers_one_wins(opened: Open, spec: ProcessorSpec) -> None:
@@ -502,6 +525,54 @@ async def test_killed_while_running_it_resumes_and_no_record_is_missing(
     assert isinstance(resumed, AfterFragment)
     behind = [frame for frame in every if frame[0] > resumed.number]
     assert seen(world) == every[:15] + behind
+
+
+class PatientOnlookers(Unwatched):
+    """Nobody goes on before all have heard."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._all = asyncio.Event()
+
+    async def state_changed(self, spec: ProcessorSpec, state: str, *_: Any) -> None:
+        if state == "STARTING":
+            self._missing -= 1
+            if not self._missing:
+                self._all.set()
+            await self._all.wait()
+
+
+async def test_processors_do_not_wait_for_each_others_watcher_when_they_resume(
+    tmp_path: Path, opened: Open, spec: ProcessorSpec, world: ScriptedWorld, clock: FakeClock
+) -> None:
+    specs = [replace(spec, name=f"{spec.name}-{number}") for number in range(3)]
+    supervisor = await opened()
+    for one in specs:
+        await running(supervisor, one)
+    await crash(supervisor)
+    supervisor = await Supervisor.open(
+        tmp_path / "processors.db", world, ProcessorsConfig(), SinkConfig(), clock,
+        roll=lambda: 1.0, watcher=PatientOnlookers(3),
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        await supervisor.resume_all()
+    await crash(supervisor)
+
+
+async def test_a_processor_is_busy_while_a_frame_is_in_its_hands(
+    opened: Open, spec: ProcessorSpec, world: ScriptedWorld, camera: Camera
+) -> None:
+    supervisor = await opened()
+    assert not supervisor.is_busy(spec.key)
+    await running(supervisor, spec)
+    assert not supervisor.is_busy(spec.key)
+    world.analysed.clear()
+    for fragment in camera(1):
+        await world.stream.append(*fragment)
+    await until(lambda: supervisor.is_busy(spec.key))
+    world.analysed.set()
+    await until(lambda: len(world.data.entries) == 5)
+    await until(lambda: not supervisor.is_busy(spec.key))
 
 
 async def test_killed_before_any_checkpoint_it_resumes_from_its_start(
