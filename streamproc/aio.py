@@ -5,7 +5,8 @@ import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -108,6 +109,12 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             job()
             del job  # what it was about is not kept until the next
+
+
+def of_its_own(work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
+    """A task that outlives who began it, or serves others too: what the log says of them (the
+    request's id, say) is not said of it."""
+    return asyncio.create_task(work, name=name, context=Context())
 
 
 async def carried_through(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -20,10 +20,9 @@ from streamproc.settings import LoggingConfig
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _HIDDEN: Final = "***"
+_WORD: Final = re.compile(r"\S+")
 # Every repetition is bounded, or of what cannot match twice: hostile text takes linear time.
 _SECRETS: Final = (
-    # rtsp://user:password@camera; a password may hold whatever a URL should not.
-    (re.compile(r"://\S{1,512}@"), f"://{_HIDDEN}@"),
     # Authorization, as a header, in a mapping or in a list of pairs.
     (re.compile(r"(?i)(authorization\W{1,6})[^\r\n'\"]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"AWS4-HMAC-SHA256[^\r\n'\"&]*"), f"AWS4-HMAC-SHA256 {_HIDDEN}"),
@@ -58,9 +57,18 @@ _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u
 
 def redacted(text: str) -> str:
     """The text without keys, passwords, signatures and embeddings. Rather hides too much."""
+    if "://" in text and "@" in text:
+        text = _WORD.sub(_without_login, text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _without_login(word: re.Match[str]) -> str:
+    """rtsp://user:password@camera; a password may hold whatever a URL should not."""
+    scheme, found, rest = word[0].partition("://")
+    login, at, host = rest.rpartition("@")
+    return f"{scheme}://{_HIDDEN}@{host}" if found and at and login else word[0]
 
 
 def one_line(text: str) -> str:

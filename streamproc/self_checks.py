@@ -4,8 +4,6 @@ Each looks at what a part knows of itself already; none does anything. Vital is 
 serve without: a broker or a camera that is away is told, but does not make the daemon unready.
 """
 
-import asyncio
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -36,13 +34,15 @@ def add_checks(health: Health, parts: Sources, loading: Loading, audit: Audit) -
         stuck = parts.scheduler.stuck(STUCK_S)
         return f"{stuck}; restart streamproc, and see its log" if stuck else ""
 
+    async def room(bytes_min: int) -> str:
+        free = (await health.disk(parts.data_dir)).free
+        return _disk(parts.data_dir, free) if free < bytes_min else ""
+
     async def disk() -> str:
-        free = await _free(parts.data_dir)
-        return _disk(parts.data_dir, free) if free < DISK_FULL_BYTES else ""
+        return await room(DISK_FULL_BYTES)
 
     async def disk_space() -> str:
-        free = await _free(parts.data_dir)
-        return _disk(parts.data_dir, free) if free < DISK_LOW_BYTES else ""
+        return await room(DISK_LOW_BYTES)
 
     health.add("models", models, vital=True)
     health.add("inference", inference, vital=True)
@@ -83,10 +83,6 @@ def _listed(what: str, named: Sequence[tuple[str, str]]) -> str:
     told = [f"{name} ({message})" if message else name for name, message in named[:_NAMED_MAX]]
     more = f" and {len(named) - _NAMED_MAX} more" if len(named) > _NAMED_MAX else ""
     return f"{what}: {'; '.join(told)}{more}"
-
-
-async def _free(folder: Path) -> int:
-    return (await asyncio.to_thread(shutil.disk_usage, folder)).free
 
 
 def _disk(folder: Path, free: int) -> str:

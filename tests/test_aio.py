@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from streamproc.aio import LatestQueue, Worker, backoff_seconds
+from streamproc.aio import LatestQueue, Worker, backoff_seconds, of_its_own
 from streamproc.clock import FakeClock
+from streamproc.model.log_context import about, log_context
 
 
 def test_backoff_doubles_up_to_its_cap_and_jitters_over_all_of_it() -> None:
@@ -147,3 +148,14 @@ async def test_what_failed_work_was_about_is_not_kept() -> None:
     finally:
         gc.enable()
         worker.stop()
+
+
+async def test_a_task_of_its_own_is_about_nothing_that_began_it() -> None:
+    async def told() -> dict[str, str]:
+        return dict(log_context())
+
+    with about(request_id="r-1"):
+        task = of_its_own(told(), "watch")
+        assert await asyncio.create_task(told()) == {"request_id": "r-1"}
+    assert task.get_name() == "watch"
+    assert await task == {}

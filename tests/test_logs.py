@@ -58,6 +58,8 @@ def formatter(request: pytest.FixtureRequest) -> logging.Formatter:
         ("'SessionToken': 'FwoGZXIvYXdzE'", "FwoGZXIvYXdzE"),
         ("{'access_key': 'ASIA', 'token': 'FwoGZXIvYXdzE'}", "FwoGZXIvYXdzE"),
         ("password=hunter2", "hunter2"),
+        (f"rtsp://eve:{'long' * 500}@cam/ and /video", "long"),
+        ("neither http://a nor rtsp://eve:p@ss://wo@rd@cam/", "wo@rd"),
         (
             f"(sqlite3.OperationalError) disk full [SQL: INSERT] [parameters: ('{SECRET}', 1)]",
             SECRET,

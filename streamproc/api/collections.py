@@ -72,11 +72,10 @@ async def delete_collection(
     with service_errors():
         collection = await services.collections.describe(context.region, collection_id)
         async with audited_change(services, context, CollectionId=collection_id) as done:
-            if services.events is not None:  # first, so that a call that fails can be repeated
-                await services.events.forget(context.region, collection_id, None)
+            # First, so that a call that fails can be repeated.
+            await services.forget_seen(context.region, collection_id, None)
             await services.collections.delete(context.region, collection_id)
-            if services.events is not None:  # and who was seen meanwhile
-                await services.events.forget(context.region, collection_id, None)
+            await services.forget_seen(context.region, collection_id, None)  # seen meanwhile
             done["FaceCount"] = collection.face_count
     await services.tags.clear(collection_arn(context.region, context.account_id, collection_id))
     return {"StatusCode": 200}

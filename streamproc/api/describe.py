@@ -1,21 +1,22 @@
 """What the daemon says of itself: what runs, what could, and whether all is well."""
 
 import asyncio
-import shutil
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from streamproc import __version__
 from streamproc.api.service import ApiServices, rekognition
 from streamproc.config import Config
 from streamproc.engines.models import MODELS, is_installed
 from streamproc.engines.packs import KNOWN_PACKS, NON_COMMERCIAL, models_folder
-from streamproc.errors import EngineError
+from streamproc.errors import EngineError, StreamprocError
 from streamproc.gateway.dispatch import RequestContext
 from streamproc.health import failing
 from streamproc.model.engine import EngineInfo
+
+T = TypeVar("T")
 
 _DLIB = ("dlib", "face_recognition_models")
 
@@ -27,19 +28,31 @@ async def describe_streamproc(
     context: RequestContext,  # noqa: ARG001 (it is the same in every region)
 ) -> dict[str, Any]:
     config = services.config
-    checks = await services.health.checks()
+    health = services.health
+    models = health.ask("models", partial(asyncio.to_thread, lambda: list(_models(config))))
+    checks, found, disk = await asyncio.gather(
+        health.checks(), _if_told(models), _if_told(health.disk(config.storage.data_dir))
+    )
     return {
         "Version": __version__,
         "Ready": not failing(checks, vital=True),
         "UptimeSeconds": round(services.health.uptime_s, 3),
         **_engine(_info(services), config),
-        "Models": await asyncio.to_thread(lambda: list(_models(config))),
+        "Models": found,
         "Checks": [
             {"Name": check.name, "Ok": check.ok, "Message": check.message} for check in checks
         ],
-        "DataFolderBytesFree": await asyncio.to_thread(_free, config.storage.data_dir),
+        "DataFolderBytesFree": disk.free if disk is not None else None,
         "FacePicturesKeptHours": config.events.face_pictures_kept_hours,
     }
+
+
+async def _if_told(answer: Coroutine[Any, Any, T]) -> T | None:
+    """None where a disk hangs or fails: a check tells that, and the member is left out."""
+    try:
+        return await answer
+    except (StreamprocError, OSError):
+        return None
 
 
 def _info(services: ApiServices) -> EngineInfo | None:
@@ -77,7 +90,3 @@ def _models(config: Config) -> Iterator[dict[str, Any]]:
 
 def _model(name: str, purpose: str, licence: str, installed: bool) -> dict[str, Any]:
     return {"Name": name, "Purpose": purpose, "Licence": licence, "Installed": installed}
-
-
-def _free(folder: Path) -> int:
-    return shutil.disk_usage(folder).free

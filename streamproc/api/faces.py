@@ -92,9 +92,8 @@ async def delete_faces(
     with service_errors():
         async with audited as done:
             deleted = await services.collections.delete_faces(context.region, collection_id, wanted)
-            if services.events is not None:
-                # Those that are gone already too: an earlier call may have ended in between.
-                await services.events.forget(context.region, collection_id, wanted)
+            # Those that are gone already too: an earlier call may have ended in between.
+            await services.forget_seen(context.region, collection_id, wanted)
             done["FaceIds"] = deleted
     gone = set(deleted)
     return {

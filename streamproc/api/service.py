@@ -3,8 +3,9 @@
 The modules beside this one register their operations here. Knows nothing of HTTP.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from streamproc.api.own_model import OWN
 from streamproc.api.pictures import PictureSource
@@ -25,6 +26,14 @@ if TYPE_CHECKING:  # it brings FAISS, which nothing needs before there are model
     from streamproc.collection.service import CollectionService
 
 
+class Views(Protocol):
+    """The live views."""
+
+    def forget(self, region: str) -> None:
+        """Show nobody any more what was seen there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """What the daemon hands to every handler."""
@@ -41,6 +50,19 @@ class ApiServices:
     cameras: Cameras | None = None
     events: EventService | None = None  # None where no events are kept
     health: Health = field(default_factory=Health)
+    views: Views | None = None  # None where nobody watches
+
+    async def forget_seen(
+        self, region: str, collection_id: str, face_ids: Collection[str] | None
+    ) -> None:
+        """Whoever was seen is known by these faces no longer, None for all of the collection.
+        Raises StoreUnavailable."""
+        try:
+            if self.events is not None:
+                await self.events.forget(region, collection_id, face_ids)
+        finally:  # after it: what events know as forgotten reaches no view from here on
+            if self.views is not None:
+                self.views.forget(region)
 
 
 rekognition = Service[ApiServices](

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from streamproc.aio import Worker, settle
+from streamproc.aio import Worker, of_its_own, settle
 from streamproc.audit.folder import LogFolder
 from streamproc.audit.line import Entry
 from streamproc.clock import Clock
@@ -202,7 +202,7 @@ class AuditLog:
         if not all(outcomes):
             self._is_behind = True
             if self._syncing is None or self._syncing.done():
-                self._syncing = asyncio.create_task(self._sync_soon())
+                self._syncing = of_its_own(self._sync_soon())
         if self._waiting:
             self._write()
         else:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from streamproc.aio import carried_through
+from streamproc.aio import carried_through, of_its_own
 from streamproc.collection.coded import CodedIndex
 from streamproc.collection.face_changes import Change
 from streamproc.collection.index import Index, Nearest
@@ -107,7 +107,7 @@ class Indexes:
         while index is None or index.generation < collection.generation:
             making = self._making.get(collection.key)
             if making is None:
-                making = asyncio.create_task(self._make(collection))
+                making = of_its_own(self._make(collection))
                 self._making[collection.key] = making
                 making.add_done_callback(partial(self._is_made, collection.key))
             await asyncio.wait({making})
@@ -168,7 +168,7 @@ class Indexes:
             return
         self._trim()
         if self._maker.is_of_wrong_kind(index) and collection.key not in self._changing:
-            task = asyncio.create_task(self._change_kind(collection))
+            task = of_its_own(self._change_kind(collection))
             self._changing[collection.key] = task
             task.add_done_callback(lambda _: self._changing.pop(collection.key, None))
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 from sqlalchemy import URL, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from streamproc.aio import carried_through
+from streamproc.aio import carried_through, of_its_own
 from streamproc.db.commits import Commits
 from streamproc.db.failures import BUSY_TIMEOUT_S, store_failures
 from streamproc.db.remnants import LogLife, pages_with_remnants, read_log, wipe
@@ -119,7 +119,7 @@ class Database:
         """
         self._owed += 1
         if self._forgetting is None or self._forgetting.done():
-            self._forgetting = asyncio.create_task(self._forget())
+            self._forgetting = of_its_own(self._forget())
         await asyncio.wait({self._forgetting}, timeout=FORGET_S_MAX)
         if not self._forgetting.done():
             log.warning(

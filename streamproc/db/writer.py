@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Delete, Insert, Update
 from sqlalchemy.dialects import sqlite
 
-from streamproc.aio import Worker
+from streamproc.aio import Worker, of_its_own
 from streamproc.db.failures import store_failures
 from streamproc.db.settings import apply_pragmas
 
@@ -118,7 +118,7 @@ class GroupCommit:
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             # A task of its own: a caller who gives up must not undo the work of the others.
-            self._committing = asyncio.create_task(self._commit_all())
+            self._committing = of_its_own(self._commit_all())
         outcome: T = await waiting.done
         return outcome
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, StreamReader, web
 
-from streamproc.aio import let_go
+from streamproc.aio import let_go, of_its_own
 from streamproc.gateway.connection import Connection
 from streamproc.gateway.errors import (
     BodyCut,
@@ -216,7 +216,7 @@ class StreamSender:
         sending = asyncio.create_task(_send(request, response, chunks))
         self._sending[sending] = _Receiver(request, caller)
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = of_its_own(self._watch())
         try:
             if not self._stopped:
                 await asyncio.wait((sending,))

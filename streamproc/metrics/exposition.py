@@ -5,9 +5,9 @@ how the two formats are chosen; knows nothing of HTTP.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import prometheus_client.exposition as text
 import prometheus_client.openmetrics.exposition as openmetrics
@@ -46,7 +46,6 @@ async def scraped(sources: Sources, accept: str) -> tuple[bytes, str]:
 
 
 async def _read(sources: Sources) -> list[Told]:
-    readable: dict[str, bool] = {}
     parts: list[Told] = [
         partial(processors.families, sources.supervisor.views()),
         partial(engine.families, EngineView.of(sources.scheduler, _info(sources))),
@@ -58,19 +57,29 @@ async def _read(sources: Sources) -> list[Told]:
     if sources.events is not None:
         parts.append(partial(outputs.event_families, EventsView.of(sources.events)))
 
-    async def add(name: str, view: Awaitable[V], families: Callable[[V], Iterable[Metric]]) -> None:
+    health = sources.health
+
+    async def told(
+        view: Coroutine[Any, Any, V], families: Callable[[V], Iterable[Metric]]
+    ) -> Told | None:
         """Trouble with one part must not hide the others, which may tell why."""
         try:
-            parts.append(partial(families, await view))
-            readable[name] = True
+            return partial(families, await view)
         except (StreamprocError, OSError):
-            readable[name] = False
+            return None
 
-    await add("collections", _collections(sources), engine.search_families)
-    await add("jobs", sources.jobs.figures(), work.job_families)
-    disk = asyncio.to_thread(process.disk_view, sources.data_dir)
-    await add("disk", disk, process.disk_families)
-    checks = await sources.health.checks()
+    # Nobody keeps a scrape waiting: what hangs is asked once, however often it is scraped.
+    asked = {
+        "collections": told(
+            health.ask("figures of collections", partial(_collections, sources)),
+            engine.search_families,
+        ),
+        "jobs": told(health.ask("figures of jobs", sources.jobs.figures), work.job_families),
+        "disk": told(health.disk(sources.data_dir), process.disk_families),
+    }
+    checks, answers = await asyncio.gather(health.checks(), asyncio.gather(*asked.values()))
+    readable = {name: part is not None for name, part in zip(asked, answers, strict=True)}
+    parts += [part for part in answers if part is not None]
     parts.append(partial(process.families, checks, await process.loop_lag_s(), readable))
     return parts
 

@@ -1,11 +1,8 @@
 """Figures of the process, of its event loop and of the disk; and whether all is well."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from prometheus_client.gc_collector import GC_COLLECTOR
@@ -13,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import PROCESS_COLLECTOR
 
 from streamproc import __version__
+from streamproc.disk import DiskView
 from streamproc.health import Check
 from streamproc.metrics.figure import gauge
 
@@ -47,33 +45,11 @@ FIGURES: Final = (INFO, CHECK, LOOP_LAG, DISK_FREE, DISK_SIZE, DATABASE, READABL
 _TIMER_S: Final = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class DiskView:
-    """Bytes."""
-
-    free: int
-    size: int
-    databases: Mapping[str, int]  # by the name of the file
-
-
 async def loop_lag_s() -> float:
     """How late a timer is that is set now: measured when it is asked for, at no cost else."""
     began = time.perf_counter()
     await asyncio.sleep(_TIMER_S)
     return max(0.0, time.perf_counter() - began - _TIMER_S)
-
-
-def disk_view(folder: Path) -> DiskView:
-    """Of the data folder. Blocks, shortly. Raises OSError."""
-    usage = shutil.disk_usage(folder)
-    databases: dict[str, int] = {}
-    for file in folder.glob("*.db*"):
-        name = file.name.partition(".db")[0]
-        try:
-            databases[name] = databases.get(name, 0) + file.stat().st_size
-        except FileNotFoundError:  # a log that was merged meanwhile
-            continue
-    return DiskView(usage.free, usage.total, databases)
 
 
 def families(

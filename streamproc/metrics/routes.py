@@ -11,6 +11,7 @@ import hmac
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -60,18 +61,13 @@ class Token:
                 "with: openssl rand -hex 32"
             )
 
-    def is_right(self, authorization: str) -> bool:
-        """Whether the Authorization header bears it; read anew, so that it can be changed.
-        Blocks, shortly."""
-        scheme, _, told = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            return False
+    def wanted(self) -> bytes:
+        """Read anew, so that it can be changed; b"" where it cannot be read. Blocks, for as long
+        as the disk hangs."""
         try:
-            wanted = self._read()
+            return self._read()
         except ConfigError:
-            return False
-        given = told.strip().encode("utf-8", "surrogateescape")
-        return len(wanted) >= _TOKEN_BYTES_MIN and hmac.compare_digest(given, wanted)
+            return b""
 
     def _read(self) -> bytes:
         if self._file is None:
@@ -82,6 +78,14 @@ class Token:
             raise ConfigError(
                 f"metrics.token_file {self._file} cannot be read ({error.strerror})"
             ) from None
+
+
+def bears(authorization: str, wanted: bytes) -> bool:
+    """Whether the Authorization header bears this token. No token lets nobody in."""
+    scheme, _, told = authorization.partition(" ")
+    given = told.strip().encode("utf-8", "surrogateescape")
+    is_long_enough = len(wanted) >= _TOKEN_BYTES_MIN
+    return scheme.lower() == "bearer" and is_long_enough and hmac.compare_digest(given, wanted)
 
 
 def add_routes(
@@ -134,12 +138,12 @@ class _Watching:
         return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
 
     async def _admit(self, request: web.Request) -> None:
-        if self._token is not None:
-            told = request.headers.get("Authorization", "")
-            if await asyncio.to_thread(self._token.is_right, told):
+        told = request.headers.get("Authorization", "")
+        if self._token is not None and told.lower().startswith("bearer"):
+            read = partial(asyncio.to_thread, self._token.wanted)
+            if bears(told, await self._sources.health.ask("the token of metrics", read)):
                 return
-            if told.lower().startswith("bearer"):
-                raise AccessDenied("This bearer token is not that of metrics.token(_file).")
+            raise AccessDenied("This bearer token is not that of metrics.token(_file).")
         await self._gate.admit(request, RIGHT)
 
 

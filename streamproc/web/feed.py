@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from streamproc.aio import of_its_own
 from streamproc.clock import Clock
 from streamproc.errors import StoreDamaged, StoreUnavailable
-from streamproc.gateway.errors import AccessDenied
+from streamproc.gateway.errors import AccessDenied, TooManyConnections
 from streamproc.model.caller import Caller, Right
 from streamproc.model.event import Event
 from streamproc.web.snapshots import Board, Topic, trouble
@@ -24,6 +25,8 @@ EVENTS: Final = "event"
 """The name of the messages that carry events."""
 _EVENTS_RIGHT: Final = Right("rekognition:ListStreamprocEvents", "*")
 _EVENTS_PER_READ: Final = 100
+REGIONS_MAX: Final = 16
+"""Whose consoles are open at a time."""
 
 
 class Log(Protocol):
@@ -37,7 +40,7 @@ class Log(Protocol):
         ...
 
     async def wait_beyond(self, event_id: int) -> None:
-        """Until there is a newer one, or the log ends."""
+        """Until there is a newer one."""
         ...
 
 
@@ -84,25 +87,49 @@ class Feed:
             raise AccessDenied(next(iter(refused.values())))
         return refused
 
+    @contextmanager
+    def watched(self, region: str) -> Iterator[Board]:
+        """The region's board, read for as long as there is a tab. Raises TooManyConnections:
+        each region that is looked at is read anew every second, and a key may name any."""
+        if region not in self._boards and len(self._boards) >= REGIONS_MAX:
+            raise TooManyConnections(
+                f"The consoles of {REGIONS_MAX} regions are open, as many as may be; close those "
+                "of another region."
+            )
+        if not self._tabs[region]:
+            self._boards[region] = Board(region, self._topics, self._clock)
+        self._tabs[region] += 1
+        if self._listening is None and self._log is not None:
+            self._listening = of_its_own(self._listen(self._log))
+        try:
+            yield self._boards[region]
+        finally:
+            self._tabs[region] -= 1
+            if not self._tabs[region]:
+                del self._tabs[region]
+                self._boards.pop(region).close()
+            if not self._tabs and self._listening is not None:
+                self._listening.cancel()
+                self._listening = None
+
     async def stream(
-        self, region: str, after: int | None, refused: Mapping[str, str]
+        self, region: str, board: Board, after: int | None, refused: Mapping[str, str]
     ) -> AsyncIterator[bytes]:
-        """Server-sent events without end, but for those refused. after is the id of the last
-        event that the tab has; None begins with the next one."""
+        """Server-sent events without end, but for those refused. board is the region's; after is
+        the id of the last event that the tab has, and None begins with the next one."""
         names = [topic.name for topic in self._topics if topic.name not in refused]
         newest = self._log.newest_id if self._log is not None else 0
         # An id beyond the newest is of a data folder that is no more.
         place = _Place(newest if after is None else min(after, newest))
         hello = {**self._about, "Region": region, "NewestId": newest, "Denied": dict(refused)}
         yield OPENING + message("hello", json.dumps(hello).encode())
-        with self._watched(region) as board:
-            while True:
-                rings = board.bell.rings
-                events = b"" if EVENTS in refused else await self._events(region, place)
-                if chunk := events + board.news(names, place.versions):
-                    yield chunk
-                elif not await board.bell.heard(rings, self._heartbeat_s):
-                    yield HEARTBEAT
+        while True:
+            rings = board.bell.rings
+            events = b"" if EVENTS in refused else await self._events(region, place)
+            if chunk := events + board.news(names, place.versions):
+                yield chunk
+            elif not await board.bell.heard(rings, self._heartbeat_s):
+                yield HEARTBEAT
 
     async def _events(self, region: str, place: _Place) -> bytes:
         """The next events behind the place, which moves behind them."""
@@ -121,29 +148,9 @@ class Feed:
             message(EVENTS, json.dumps(event.members).encode(), number=event.id) for event in events
         )
 
-    @contextmanager
-    def _watched(self, region: str) -> Iterator[Board]:
-        """The region's board, read for as long as there is a tab."""
-        if not self._tabs[region]:
-            self._boards[region] = Board(region, self._topics, self._clock)
-        self._tabs[region] += 1
-        if self._listening is None and self._log is not None:
-            self._listening = asyncio.create_task(self._listen(self._log))
-        try:
-            yield self._boards[region]
-        finally:
-            self._tabs[region] -= 1
-            if not self._tabs[region]:
-                del self._tabs[region]
-                self._boards.pop(region).close()
-            if not self._tabs and self._listening is not None:
-                self._listening.cancel()
-                self._listening = None
-
     async def _listen(self, log: Log) -> None:
-        """Wake the tabs for each event. Ends when the log does."""
-        newest = -1
-        while log.newest_id > newest:
+        """Wake the tabs for each event."""
+        while True:
             newest = log.newest_id
             for board in self._boards.values():
                 board.bell.ring()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamproc.aio import Worker
+from streamproc.aio import Worker, of_its_own
 from streamproc.model.face import Face, Match
 from streamproc.model.media import Frame, Image
 from streamproc.model.processor import ProcessorKey, ProcessorSpec
@@ -73,6 +73,13 @@ class LiveViews:
         if state in _RESTING and (view := self._views.get(spec.key)) is not None:
             view.forget()
 
+    def forget(self, region: str) -> None:
+        """Somebody is deleted there: no picture that was seen before names them to anybody who
+        comes from now on."""
+        for key, view in self._views.items():
+            if key[0] == region:
+                view.forget()
+
     async def stream(self, key: ProcessorKey, exists: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Server-sent events, one per picture, until the processor does not exist any more.
 
@@ -118,15 +125,17 @@ class _View:
         self._next: _Seen | None = None
         self._newest: tuple[int, bytes] = (0, b"")  # how many there were, and its message
         self._encoding: asyncio.Task[None] | None = None
-        self._rests = False
+        self._forgotten_total = 0
 
     def show(self, seen: _Seen) -> None:
-        self._next, self._rests = seen, False
+        self._next = seen
         self._bell.ring()
 
     def forget(self) -> None:
-        self._next, self._rests = None, True
+        """What was seen until now, with what is being made of it."""
+        self._next = None
         self._newest = (self._newest[0], b"")
+        self._forgotten_total += 1
 
     async def newer(self, number: int, timeout_s: float) -> tuple[int, bytes] | None:
         """The newest picture beyond this number, made now if need be; None if there was none in
@@ -134,7 +143,7 @@ class _View:
         while True:
             rings = self._bell.rings
             if self._encoding is None and self._next is not None:
-                self._encoding = asyncio.create_task(self._encode(self._next))
+                self._encoding = of_its_own(self._encode(self._next))
                 self._next = None
             if self._encoding is not None:
                 await asyncio.wait({self._encoding})
@@ -144,9 +153,11 @@ class _View:
                 return None
 
     async def _encode(self, seen: _Seen) -> None:
+        forgotten_total = self._forgotten_total
         try:
             text = await self._views.encode(seen)
-            self._newest = (self._newest[0] + 1, b"" if self._rests else text)
+            if forgotten_total == self._forgotten_total:
+                self._newest = (self._newest[0] + 1, text)
         except Exception:  # of one picture; the next may do better
             log.exception("a picture of the live view could not be encoded")
         finally:

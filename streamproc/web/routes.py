@@ -4,7 +4,7 @@ Knows who may see which stream, how many there may be at once, and that who open
 written down; what flows in them is feed.py's and live.py's.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -87,7 +87,9 @@ class Console:
         refused = self._feed.refusals(caller)
         after = resumes_behind(request)
         region = self._guard.region_of(request)
-        return await self._send(request, caller, self._feed.stream(region, after, refused))
+        with self._counted(), self._feed.watched(region) as board:
+            chunks = self._feed.stream(region, board, after, refused)
+            return await self._sender.send(request, stream_response(), chunks, caller)
 
     async def _view(self, request: web.Request) -> web.StreamResponse:
         name, region = request.query.get("name", ""), self._guard.region_of(request)
@@ -98,9 +100,10 @@ class Console:
         key = (region, name)
         if not self._exists(key):
             raise _UnknownProcessor(f"Stream processor {shown(name)} is not found in {region}.")
-        await self._write_down(caller, region, name)
-        chunks = self._views.stream(key, lambda: self._exists(key))
-        return await self._send(request, caller, chunks)
+        with self._counted():
+            await self._write_down(caller, region, name)
+            chunks = self._views.stream(key, lambda: self._exists(key))
+            return await self._sender.send(request, stream_response(), chunks, caller)
 
     async def _write_down(self, caller: Caller, region: str, name: str) -> None:
         """Raises InternalFailure if it cannot be: then nobody may watch."""
@@ -111,12 +114,6 @@ class Console:
                 "The live view is not shown, because it cannot be written into the audit log: "
                 f"{error}"
             ) from None
-
-    async def _send(
-        self, request: web.Request, caller: Caller, chunks: AsyncIterator[bytes]
-    ) -> web.StreamResponse:
-        with self._counted():
-            return await self._sender.send(request, stream_response(), chunks, caller)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

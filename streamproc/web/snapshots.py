@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from streamproc.aio import of_its_own
 from streamproc.clock import Clock
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.calls import Calls
@@ -95,7 +96,7 @@ class Board:
         self._clock = clock
         self._newest: dict[str, tuple[int, bytes]] = {}  # by topic: which version, and its message
         self._troubles: dict[str, str] = {}
-        self._tasks = [asyncio.create_task(self._keep(topic)) for topic in topics]
+        self._tasks = [of_its_own(self._keep(topic)) for topic in topics]
 
     def close(self) -> None:
         for task in self._tasks:

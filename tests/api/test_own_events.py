@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+import http.client
 import json
 import threading
 import time
@@ -67,7 +69,7 @@ async def past(folder: Path) -> None:
     await log.append([Draft(EventKind.STATE, "eu-west-1", "far", 1.0, {"Status": "RUNNING"})])
     await log.aclose()
     pictures = FacePictures(folder / "faces-seen", 3600.0, time.time)
-    await pictures.put(VISITS[0], Owner(REGION), b"\xff\xd8stranger")
+    await keep(pictures, VISITS[0], Owner(REGION), b"\xff\xd8stranger")
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +171,7 @@ def test_a_persons_pictures_go_with_their_face(daemon: Any) -> None:
         face_ids.append(indexed["FaceRecords"][0]["Face"]["FaceId"])
     pictures = FacePictures(daemon.data_dir / "faces-seen", 3600.0, time.time)
     for visit_id, face_id in zip(VISITS[2:], face_ids, strict=False):
-        asyncio.run(pictures.put(visit_id, Owner(REGION, "people", face_id), b"\xff\xd8her"))
+        asyncio.run(keep(pictures, visit_id, Owner(REGION, "people", face_id), b"\xff\xd8her"))
         assert ask(daemon.url, "GetStreamprocFacePicture", VisitId=visit_id)
     rekognition.delete_faces(CollectionId="people", FaceIds=face_ids[:1])
     refusal(daemon.url, "GetStreamprocFacePicture", VisitId=VISITS[2])
@@ -179,21 +181,9 @@ def test_a_persons_pictures_go_with_their_face(daemon: Any) -> None:
     assert ask(daemon.url, "GetStreamprocFacePicture", VisitId=VISITS[0]), "a stranger's stays"
 
 
-def test_nobody_who_waits_keeps_the_daemon_from_ending(start_daemon: Callable[..., Any]) -> None:
-    daemon = start_daemon("--set", "events.face_pictures_kept_hours=0")
-    answers: list[Any] = []
-    waiting = threading.Thread(
-        target=lambda: answers.append(
-            ask(daemon.url, "ListStreamprocEvents", After=0, WaitSeconds=20)
-        )
-    )
-    waiting.start()
-    time.sleep(0.5)  # it may also come too late to wait, which is well too
-    began = time.monotonic()
-    assert daemon.stop() == 0
-    waiting.join(60)
-    assert answers == [{"Events": [], "NewestId": 0}] or not answers
-    assert time.monotonic() - began < 20
+async def keep(pictures: FacePictures, visit_id: str, owner: Owner, jpeg: bytes) -> None:
+    pictures.put(visit_id, owner, jpeg)
+    await pictures.saved()
 
 
 def test_where_no_events_are_kept_that_is_said(start_daemon: Callable[..., Any]) -> None:
@@ -201,3 +191,21 @@ def test_where_no_events_are_kept_that_is_said(start_daemon: Callable[..., Any])
     assert "events.enabled" in refusal(daemon.url, "ListStreamprocEvents")["message"]
     create_processor(daemon, "door")
     assert not (daemon.data_dir / "events.db").exists()
+
+
+def test_who_waits_is_answered_when_the_daemon_ends(daemon: Any) -> None:
+    """The last one here: it ends the daemon of the others."""
+    newest = ask(daemon.url, "ListStreamprocEvents", MaxResults=1)["NewestId"]
+    body = json.dumps({"After": newest, "WaitSeconds": 20}).encode()
+    client = http.client.HTTPConnection(daemon.url.removeprefix("http://"), timeout=60)
+    client.putrequest("POST", "/")
+    client.putheader("Content-Type", "application/x-amz-json-1.1")
+    client.putheader("X-Amz-Target", "RekognitionService.ListStreamprocEvents")
+    client.putheader("Content-Length", str(len(body)))
+    client.putheader("Expect", "100-continue")
+    client.endheaders()
+    assert client.sock.recv(1024).startswith(b"HTTP/1.1 100 "), "somebody looks after us"
+    client.send(body)
+    assert daemon.stop() == 0
+    with contextlib.closing(client):
+        assert json.load(client.getresponse()) == {"Events": [], "NewestId": newest}

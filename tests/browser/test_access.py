@@ -45,6 +45,8 @@ def test_who_has_a_key_signs_in_with_it(
     tab = open_tab(guarded.url)
     page = tab.show()
     page.get_by_role("heading", name="Who are you?").wait_for()
+    secret = page.get_by_role("dialog").get_by_label("Secret access key")
+    assert secret.get_attribute("autocomplete") == "off", "no browser keeps it"
     photograph(page, "console-sign-in")
     _sign_in(page, {**key, "SECRET_ACCESS_KEY": "wrong" * 8})
     page.get_by_role("alert").get_by_text("That key was not taken").wait_for()
@@ -78,6 +80,30 @@ def test_a_temporary_key_signs_too(
     page = open_tab(guarded.url).show()
     _sign_in(page, make_key("guest", "--policy", "admin", "--expires", "1h"))
     page.locator("#link[data-link=live]").wait_for()
+
+
+# The first tab leads with its key before it has ended what it began without one.
+_LOCKS_AT_ONCE = """
+  const request = navigator.locks.request.bind(navigator.locks);
+  navigator.locks.request = (name, options, lead) => {
+    const led = lead();
+    return request(name, options, () => led);
+  };
+"""
+
+
+def test_a_second_tab_with_the_same_key_hears_from_the_first(
+    guarded: Any, make_key: Callable[..., Key], open_tab: Callable[..., Any]
+) -> None:
+    key = make_key("twice", "--policy", "admin")
+    tab = open_tab(guarded.url)
+    tab.page.add_init_script(_LOCKS_AT_ONCE)
+    for page in (tab.page, tab.another()):
+        page.goto(f"{guarded.url}/console/")
+        page.get_by_text("Asking the daemon").wait_for()
+        _sign_in(page, key)
+        page.locator("#link[data-link=live]").wait_for()
+        page.get_by_text("Asking the daemon").wait_for(state="detached")
 
 
 def test_a_right_that_is_missing_is_named_where_it_was_needed(

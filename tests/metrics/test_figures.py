@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client.metrics_core import Metric
 
+from streamproc.disk import disk_view
 from streamproc.gateway.figures import UNKNOWN, CallFigures
-from streamproc.metrics import outputs, process, processors, work
+from streamproc.metrics import outputs, processors, work
 from streamproc.metrics.exposition import PARTS
 from streamproc.metrics.figure import Figure, histogram
 from streamproc.metrics.work import CallsView
@@ -124,6 +125,6 @@ def test_a_database_is_told_with_the_log_that_is_still_to_be_merged(tmp_path: An
     (tmp_path / "jobs.db").write_bytes(bytes(100))
     (tmp_path / "jobs.db-wal").write_bytes(bytes(20))
     (tmp_path / "endpoint").write_bytes(bytes(7))
-    view = process.disk_view(tmp_path)
+    view = disk_view(tmp_path)
     assert view.databases == {"jobs": 120}
     assert 0 < view.free <= view.size

@@ -66,6 +66,43 @@ async def test_a_disk_that_hangs_is_asked_once_however_many_come() -> None:
     assert check.message == "cannot be told (OSError: it was unplugged)"
 
 
+async def test_all_who_want_to_know_at_once_are_told_the_same_and_all_that_is_known() -> None:
+    health, asked = Health(), 0
+
+    def models() -> str:
+        nonlocal asked
+        asked += 1
+        return ""
+
+    health.add("models", models)
+    askers = [asyncio.create_task(health.checks()) for _ in range(500)]
+    await asyncio.wait(askers)
+    assert asked == 1
+    under_way = asyncio.create_task(health.checks())
+    await asyncio.sleep(0)
+    health.add("stopping", lambda: "ask another", vital=True)
+    assert [check.name for check in await health.checks()] == ["models", "stopping"]
+    await under_way
+
+
+async def test_a_question_is_asked_once_and_who_gives_up_takes_it_from_nobody() -> None:
+    health, asked, may_answer = Health(timeout_s=60), 0, asyncio.Event()
+
+    async def question() -> int:
+        nonlocal asked
+        asked += 1
+        await may_answer.wait()
+        return 7
+
+    askers = [asyncio.create_task(health.ask("room", question)) for _ in range(5)]
+    await asyncio.sleep(0)
+    askers[0].cancel()
+    await asyncio.wait(askers[:1])
+    may_answer.set()
+    assert await asyncio.gather(*askers[1:]) == [7] * 4
+    assert asked == 1
+
+
 def test_a_name_is_taken_once() -> None:
     health = Health()
     health.add("disk", str)

@@ -1,9 +1,12 @@
 """Who may see figures and checks, and how they are asked for."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +27,7 @@ from streamproc.engines.fake import FakeEngine
 from streamproc.errors import ConfigError
 from streamproc.gateway.errors import AccessDenied
 from streamproc.health import Health
-from streamproc.metrics.routes import Token, add_routes
+from streamproc.metrics.routes import Token, add_routes, bears
 from streamproc.metrics.sources import Sources
 from streamproc.model.caller import ANYONE, Caller, Right
 from streamproc.processor.supervisor import Supervisor
@@ -158,6 +161,37 @@ def test_describe_says_what_the_checks_say(closed_daemon: Policed) -> None:
     assert told["UptimeSeconds"] > 0
 
 
+def test_a_disk_that_hangs_keeps_nobody_waiting_and_takes_one_thread(
+    open_daemon: Policed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked, usage = threading.Event(), 0, shutil.disk_usage
+
+    def hangs(path: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        assert answers.wait(60)
+        return usage(path)
+
+    def readable(text: bytes) -> str:
+        return next(line for line in text.decode().splitlines() if 'readable{part="disk"}' in line)
+
+    monkeypatch.setattr(shutil, "disk_usage", hangs)
+    key = open_daemon.key(LOOKING)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            scrapes = [pool.submit(get, open_daemon.url, "/metrics") for _ in range(2)]
+            told = [pool.submit(open_daemon.run, _described(open_daemon, key)) for _ in range(6)]
+            for scrape in scrapes:
+                assert readable(scrape.result(60).data).endswith(" 0.0")
+            for one in told:
+                assert one.result(60).keys() >= {"Models", "Checks"}
+                assert "DataFolderBytesFree" not in one.result()
+        assert asked == 1
+    finally:
+        answers.set()
+    assert readable(get(open_daemon.url, "/metrics").data).endswith(" 1.0")
+
+
 async def _described(daemon: Policed, key: NewKey) -> dict[str, Any]:
     import aiohttp
 
@@ -260,10 +294,12 @@ def test_a_token_that_is_of_no_use_is_refused_at_the_start(tmp_path: Path) -> No
 
 
 def test_no_token_lets_nobody_in() -> None:
-    assert not Token(_config()).is_right("Bearer ")
-    assert not Token(_config()).is_right("Bearer x")
-    assert Token(_config(token=TOKEN)).is_right(f"bearer  {TOKEN} ")
-    assert not Token(_config(token=TOKEN)).is_right("Bearer \udcff")
+    none, some = Token(_config()).wanted(), Token(_config(token=TOKEN)).wanted()
+    assert not bears("Bearer ", none)
+    assert not bears("Bearer x", none)
+    assert bears(f"bearer  {TOKEN} ", some)
+    assert not bears("Bearer \udcff", some)
+    assert not bears(f"Basic {TOKEN}", some)
 
 
 def test_nobody_waits_for_prometheus_s_client_who_does_not_scrape() -> None:

@@ -13,6 +13,7 @@ from streamproc.errors import StoreUnavailable
 from streamproc.events.log import EventLog
 from streamproc.gateway.errors import ServiceError
 from streamproc.model.caller import Right
+from streamproc.web.feed import REGIONS_MAX
 from streamproc.web.snapshots import Topic
 from tests.peers.sse import Stream
 from tests.web.conftest import REGION, Listen, Log, Serve
@@ -279,6 +280,31 @@ async def test_more_streams_than_allowed_are_refused_in_words(
     async with asyncio.timeout(60):
         while True:  # until the server has noticed that the tab is gone
             async with session.get(url) as answer:
+                if answer.status == 200:
+                    break
+            await asyncio.sleep(0.05)
+
+
+async def test_a_key_that_names_every_region_has_no_end_of_boards(
+    serve: Serve, listen: Listen, session: aiohttp.ClientSession
+) -> None:
+    url = f"{await serve(Source().topic)}/console/events"
+
+    def of(number: int) -> dict[str, str]:
+        scope = f"A/20260101/us-east-{number}/rekognition/aws4_request"
+        return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, "
+                                 "SignedHeaders=host, Signature=0"}  # fmt: skip
+
+    tabs = [await listen(url, of(number)) for number in range(REGIONS_MAX)]
+    async with session.get(url, headers=of(REGIONS_MAX)) as answer:
+        assert answer.status == 503
+        assert f"of {REGIONS_MAX} regions are open" in (await answer.json())["message"]
+    again = await listen(url, of(0))  # there is a board for it already
+    assert (await again.next("processors")).data["Region"] == "us-east-0"
+    tabs[1].answer.close()
+    async with asyncio.timeout(60):
+        while True:  # until the server has noticed that the tab is gone
+            async with session.get(url, headers=of(REGIONS_MAX)) as answer:
                 if answer.status == 200:
                     break
             await asyncio.sleep(0.05)

@@ -3,6 +3,7 @@
 import base64
 import gc
 import json
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,11 @@ async def watched(listen: Listen, url: str, views: LiveViews, name: str = "door"
     stream = await listen(f"{url}/console/view?name={name}")
     await eventually(lambda: views.is_watched((REGION, name)))
     return stream
+
+
+async def nothing_comes(stream: Stream) -> None:
+    """But a heart-beat."""
+    assert (await stream.next()).name == ""
 
 
 async def test_a_picture_comes_with_its_boxes_and_names(
@@ -151,7 +157,7 @@ async def test_nothing_is_held_of_a_processor_once_its_last_watcher_left(
     encoded = views.encoded_total
     views.seen(spec(), frame(2.0), [])
     late = await watched(listen, url, views)
-    await late.next("")  # a heart-beat, and no picture of before
+    await nothing_comes(late)
     assert views.encoded_total == encoded
 
 
@@ -165,9 +171,47 @@ async def test_a_processor_that_rests_shows_nothing_of_before(
     await stream.next("picture")
     views.state_changed(spec(), state)
     late = await watched(listen, url, views)
-    await late.next("")
+    await nothing_comes(late)
     views.seen(spec(), frame(2.0), [])
     assert (await late.next("picture")).data["timestamp"] == 2.0
+
+
+async def test_who_comes_after_a_deletion_is_shown_nobody_of_before(
+    serve: Serve, listen: Listen, views: LiveViews
+) -> None:
+    url = await serve()
+    stream = await watched(listen, url, views)
+    views.seen(spec(), frame(1.0), [(FACE, [match("alice")])], ["alice"])
+    await stream.next("picture")
+    views.forget("eu-west-1")
+    await (await watched(listen, url, views)).next("picture")  # that is another region
+    views.forget(REGION)
+    late = await watched(listen, url, views)
+    await nothing_comes(late)
+    views.seen(spec(), frame(2.0), [(FACE, [])])
+    for one in (stream, late):
+        told = (await one.next("picture")).data
+        assert (told["timestamp"], told["faces"][0]["name"]) == (2.0, None)
+
+
+async def test_a_picture_in_the_making_is_forgotten_too(
+    serve: Serve, listen: Listen, views: LiveViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on, jpeg = threading.Event(), threading.Event(), live._jpeg
+
+    def slow(image: Any) -> Any:
+        begun.set()
+        assert may_go_on.wait(60)
+        return jpeg(image)
+
+    monkeypatch.setattr(live, "_jpeg", slow)
+    stream = await watched(listen, await serve(), views)
+    views.seen(spec(), frame(1.0), [(FACE, [match("alice")])])
+    await eventually(begun.is_set)
+    views.forget(REGION)
+    views.seen(spec(), frame(2.0), [(FACE, [])])
+    may_go_on.set()
+    assert (await stream.next("picture")).data["timestamp"] == 2.0
 
 
 async def test_the_view_of_a_processor_that_is_deleted_ends(
@@ -225,6 +269,18 @@ async def test_what_cannot_be_written_down_is_not_shown(
         assert answer.status == 500
         assert "audit log: audit/: the disk is full" in (await answer.json())["message"]
     assert not views.is_watched((REGION, "door"))
+
+
+async def test_who_finds_no_place_is_not_written_down_as_one_who_saw(
+    serve: Serve, session: aiohttp.ClientSession, tmp_path: Path, clock: FakeClock
+) -> None:
+    audit = await open_audit(tmp_path, clock)
+    url = await serve(audit=audit, streams_max=0)
+    async with session.get(f"{url}/console/view?name=door") as answer:
+        assert answer.status == 503
+    await audit.aclose()
+    assert not [file.read_text() for file in (tmp_path / "audit").glob("*.jsonl")
+                if "GetStreamprocView" in file.read_text()]  # fmt: skip
 
 
 async def test_who_opens_a_view_is_written_down_first(

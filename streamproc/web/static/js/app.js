@@ -36,7 +36,9 @@ async function go() {
   if (!load) return void (location.hash = "#/");
   let shown;
   try {
-    shown = (await load()).show(signal, ...parameters);
+    const { show } = await load();
+    if (signal.aborted) return;
+    shown = show(signal, ...parameters);
   } catch (error) {
     shown = { title: "Not shown", content: h("p", {}, `This view could not be loaded. ${told(error).join(" ")}`) };
     let isBroken = false;

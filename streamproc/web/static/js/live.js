@@ -32,6 +32,7 @@ export function liveView(name, signal) {
   watchWhileVisible(signal, (attempt) =>
     follow(
       (each) => get("view", { name }, each),
+      // Awaited: of pictures that come quicker than they are drawn the daemon sends the newest.
       (message) => message.event === "picture" && show(JSON.parse(message.data)).catch(() => {}),
       (error) => {
         if (!error) return;

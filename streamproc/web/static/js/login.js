@@ -11,7 +11,7 @@ export function askForKey(why) {
     return [input, h("label", {}, label, input)];
   };
   const [id, idField] = field("Access key id", { name: "id", required: true, autocomplete: "username", autofocus: true });
-  const [secret, secretField] = field("Secret access key", { name: "secret", type: "password", required: true, autocomplete: "current-password" });
+  const [secret, secretField] = field("Secret access key", { name: "secret", type: "password", required: true, autocomplete: "off" });
   const [token, tokenField] = field("Session token, for a temporary key", { name: "token", type: "password", autocomplete: "off" });
   const [region, regionField] = field("Region", { name: "region", required: true, value: localStorage.getItem(REGION) ?? "us-east-1" });
   const dialog = h(

@@ -33,8 +33,9 @@ function parsed(block) {
 
 /**
  * Keeps a stream open until signal is aborted: again after a break, at once the first time, then
- * up to 8 s apart. open(signal) answers with the response, tell(message) takes what comes, and
- * broken(error) hears of every break. A stream that says nothing for silence_ms is broken.
+ * up to 8 s apart. open(signal) answers with the response, tell(message) takes what comes, one
+ * after the other, and broken(error) hears of every break: null where the stream ended, or said
+ * nothing for silenceMs.
  */
 export async function follow(open, tell, broken, signal, silenceMs = 45_000) {
   for (let tries = 0; !signal.aborted; tries++) {
@@ -58,12 +59,13 @@ export async function follow(open, tell, broken, signal, silenceMs = 45_000) {
         }),
       );
       for await (const message of messages({ body: counted })) {
+        if (signal.aborted) return;
         tries = 0;
-        tell(message);
+        await tell(message);
       }
       if (!signal.aborted) broken(null);
     } catch (error) {
-      if (!signal.aborted) broken(error);
+      if (!signal.aborted) broken(attempt.signal.aborted ? null : error);
     } finally {
       clearTimeout(watch);
       signal.removeEventListener("abort", stop);
@@ -74,7 +76,12 @@ export async function follow(open, tell, broken, signal, silenceMs = 45_000) {
 
 function pause(ms, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
   });
 }

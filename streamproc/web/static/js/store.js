@@ -5,13 +5,15 @@
 
 import { get, key, rekognition } from "./api.js";
 import { follow } from "./sse.js";
-import { moment } from "./words.js";
+import { codeOf, moment } from "./words.js";
 
 const EVENTS_MAX = 200;
 const HISTORY_MAX = 120; // snapshots, of about a second each
+const MISSED_MAX = 1000; // events; with more, the latest are asked for instead
 const SNAPSHOTS = ["hello", "processors", "present", "cameras", "outlets", "jobs", "health"];
+const TOPICS = ["link", "hello", "processors", "visits", "cameras", "outlets", "jobs", "health", "events"];
 
-export const state = {
+const nothing = () => ({
   link: "connecting", // live, lost, refused
   trouble: null, // the error behind lost or refused
   hello: {},
@@ -24,7 +26,9 @@ export const state = {
   health: null,
   events: [], // newest first
   history: new Map(), // by processor: [{fps, lag, faces}]
-};
+});
+
+export const state = nothing();
 
 const bus = new EventTarget();
 
@@ -39,16 +43,21 @@ export function onEvent(signal, hear) {
   bus.addEventListener("happened", (message) => hear(message.detail), { signal });
 }
 
-let told = new Map(); // the last message of each snapshot, for tabs that come later
+const told = new Map(); // the last message of each snapshot, for tabs that come later
 let newestId = null;
 let channel = null;
 let generation = null;
+let leading = null; // the signal with which this tab listens for all, once it does
 
-/** Begins to listen; again after another key was given. */
-export async function listen() {
+/** Begins to listen, knowing nothing: at first, and after another key was given. */
+export function listen() {
   generation?.abort();
   generation = new AbortController();
   const { signal } = generation;
+  Object.assign(state, nothing());
+  told.clear();
+  newestId = null;
+  changed(...TOPICS);
   const name = `streamproc ${key?.id ?? ""} ${key?.region ?? ""}`;
   channel?.close();
   channel = new BroadcastChannel(name);
@@ -56,7 +65,9 @@ export async function listen() {
   channel.postMessage({ event: "who" });
   load(signal);
   if (!navigator.locks) return lead(signal); // plain HTTP from another machine
-  navigator.locks.request(name, { signal }, () => lead(signal)).catch(() => {});
+  navigator.locks.request(name, { signal }, () => lead(signal)).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
 }
 
 /** The latest events of the log; who is in view is told by `present`. */
@@ -76,30 +87,41 @@ async function load(signal) {
 }
 
 function lead(signal) {
-  isLeading = true;
+  leading = signal;
+  let after = null;
   return follow(
-    (attempt) => get("events", newestId === null ? {} : { after: newestId }, attempt),
-    (message) => both({ ...message, data: JSON.parse(message.data) }),
-    (error) => both({ event: "lost", data: error ? { code: error.code, message: error.message } : null }),
+    (attempt) => {
+      after = newestId;
+      return get("events", after === null ? {} : { after }, attempt);
+    },
+    (message) => {
+      const data = JSON.parse(message.data);
+      if (message.event === "hello" && after !== null && isElsewhere(after, data.NewestId)) both({ event: "anew" });
+      else both({ ...message, data });
+    },
+    (error) => both({ event: "lost", data: error ? { code: codeOf(error), message: error.message } : null }),
     signal,
-  ).finally(() => (isLeading = false));
+  );
 }
 
-let isLeading = false;
+/** Whether the log is another one by now (its data folder is), or too far ahead. */
+const isElsewhere = (known, newest) => newest < known || newest > known + MISSED_MAX;
 
 function both(message) {
-  hear(message);
   channel.postMessage(message);
+  hear(message);
 }
 
 function hear({ event, data }) {
   if (event === "who") {
-    if (isLeading) for (const message of told.values()) channel.postMessage(message);
+    if (leading && !leading.aborted) for (const message of told.values()) channel.postMessage(message);
     return;
   }
+  if (event === "anew") return listen();
   if (event === "lost") {
     // Without a code of the daemon's own it is the connection that broke.
-    state.link = data?.code && data.code !== "Unreachable" && !data.code.startsWith("Http5") ? "refused" : "lost";
+    const code = codeOf(data);
+    state.link = code && code !== "Unreachable" && !code.startsWith("Http5") ? "refused" : "lost";
     state.trouble = data;
     changed("link");
     return;
@@ -110,12 +132,17 @@ function hear({ event, data }) {
     changed("link");
   }
   if (SNAPSHOTS.includes(event)) told.set(event, { event, data });
+  if (state.troubles[event]) {
+    delete state.troubles[event];
+    changed("hello");
+  }
   take[event]?.(data);
 }
 
 const take = {
   hello(data) {
     state.hello = data;
+    state.troubles = {};
     changed("hello");
   },
   event(data) {
@@ -177,7 +204,16 @@ function remember(processors) {
   }
 }
 
+const due = new Set(); // topics to be drawn with the next frame, however much is told until then
+
 function changed(...topics) {
+  if (!due.size) requestAnimationFrame(draw);
+  for (const topic of topics) due.add(topic);
+}
+
+function draw() {
+  const topics = [...due];
+  due.clear();
   for (const topic of topics) bus.dispatchEvent(new Event(topic));
 }
 

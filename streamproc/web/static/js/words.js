@@ -113,10 +113,15 @@ export function thresholdMeaning(similarity, faces) {
   return alike + often + missed;
 }
 
+/** The name of an error of the daemon's; "" for any other (a DOMException's code is a number). */
+export function codeOf(error) {
+  return typeof error?.code === "string" ? error.code : "";
+}
+
 /** An error as [what happened, what helps]. */
 export function told(error) {
   const text = error?.message ?? String(error);
-  const code = error?.code ?? "";
+  const code = codeOf(error);
   if (code === "Unreachable") return ["The daemon does not answer.", "It is tried again; nothing you typed is lost."];
   if (code.startsWith("AccessDenied")) {
     const right = /perform: (\S+)(?: on resource: (\S+))?/.exec(text);

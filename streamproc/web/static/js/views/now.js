@@ -10,7 +10,7 @@ export function show(signal) {
   const cards = h("ul", { class: "cards" });
   const empty = h("div");
   const [events, updateEvents] = eventList(signal);
-  const nothing = h("p", { class: "quiet" }, "Nothing has happened yet. Who comes and who goes will be told here.");
+  const nothing = h("p", { class: "quiet" });
   const updateCards = keyed(cards, (processor) => processor.Name, card);
 
   watch(["processors", "visits", "cameras", "hello"], signal, () => {
@@ -20,8 +20,9 @@ export function show(signal) {
     if (processors?.length === 0 && !empty.firstChild) fill(empty, welcome());
     else if (processors?.length !== 0) fill(empty);
   });
-  watch(["events"], signal, () => {
+  watch(["events", "hello"], signal, () => {
     const told = state.events.filter(worthTelling);
+    say(nothing, whyNot("event") || "Nothing has happened yet. Who comes and who goes will be told here.");
     nothing.hidden = told.length > 0;
     updateEvents(told);
   });
