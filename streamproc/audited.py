@@ -103,6 +103,11 @@ class MatchLines:
         await self._audit.insist(self.arn(spec), "MatchDelivered", common | found, report)
         self._written[spec.key] = record_id
 
+    def has_last(self, spec: ProcessorSpec, record: bytes) -> bool:
+        """Whether this is the record written of last, so that nobody has to read it again."""
+        record_id = self._written.get(spec.key)
+        return record_id is not None and record_id.encode() in record
+
     def forget(self, spec: ProcessorSpec) -> None:
         """The processor is no more."""
         self._written.pop(spec.key, None)
@@ -121,7 +126,8 @@ class AuditedSink:
         self._report = report
 
     async def put(self, entry: Entry) -> None:
-        await self._lines.write(self._spec, from_json(entry.data), self._report)
+        if not self._lines.has_last(self._spec, entry.data):
+            await self._lines.write(self._spec, from_json(entry.data), self._report)
         await self._sink.put(entry)
 
     async def drain(self) -> None:

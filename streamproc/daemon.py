@@ -34,7 +34,7 @@ from streamproc.errors import ConfigError
 from streamproc.events.mqtt_messages import Status
 from streamproc.events.outlet import Outlets
 from streamproc.events.outlets import open_outlets
-from streamproc.events.service import EventService
+from streamproc.events.service import EventService, remove_pictures
 from streamproc.gateway.app import build_app
 from streamproc.gateway.door import OpenDoor
 from streamproc.gateway.figures import CallFigures
@@ -190,7 +190,6 @@ async def serving(
             config, AwsClients(config.endpoints, config.aws, inside=inside_of_cameras),
             supervisor, late_collections.stand_in, clock, ready=loading.loaded,
         )  # fmt: skip
-        stack.push_async_callback(camera_world.aclose)
         cameras = Cameras(camera_world.cameras, camera_world, clock)
 
         doorkeeper = (
@@ -213,6 +212,7 @@ async def serving(
                     cameras=cameras,
                     events=events,
                     health=health,
+                    views=views,
                 )
             )
         )
@@ -258,6 +258,9 @@ async def serving(
         await server.start()
         # Before anybody can ask: who were told STOPPED would start it, and it would begin anew.
         await supervisor.resume_all()
+        if events is not None:
+            statuses = [(view.spec, view.state.value, view.message) for view in supervisor.views()]
+            events.go_on(statuses, supervisor.is_busy)
         server.listen(door.listener, tls=door.certificate.context if door.certificate else None)
         outlets.start()
         # Last in, first out: all drain while the streams and models they use still answer.
@@ -301,6 +304,7 @@ async def _open_events(
 ) -> EventService | None:
     """None where no events are kept."""
     if not config.events.enabled:
+        await remove_pictures(config.storage.data_dir)
         return None
     events = await EventService.open(config.storage.data_dir, config.events, clock, similarity)
     stack.push_async_callback(events.aclose)

@@ -46,6 +46,8 @@ class Watching:
         names: Sequence[str | None] = ()
         if self._events is not None:
             await self._events.seen(spec, frame, faces, report)
+            # Faces may have been deleted meanwhile.
+            faces = self._events.without_forgotten(spec, faces)
             names = self._events.names(spec.key)
         self._views.seen(spec, frame, faces, names)
 

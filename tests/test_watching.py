@@ -26,6 +26,10 @@ class Both:
     def names(self, key: tuple[str, str]) -> tuple[str | None, ...]:
         return (*key, None)
 
+    def without_forgotten(self, spec: ProcessorSpec, faces: Sequence[Any]) -> Sequence[Any]:
+        return [(face, [match for match in matches if match != "deleted since"])
+                for face, matches in faces]  # fmt: skip
+
 
 class Events(Both):
     async def seen(self, *_: Any) -> None:
@@ -46,6 +50,7 @@ class Views:
         faces: Sequence[tuple[Face, Sequence[Match]]],
         names: Sequence[str | None] = (),
     ) -> None:
+        self.heard += [matches for _, matches in faces]
         self.heard.append(tuple(names))
 
     def state_changed(self, spec: ProcessorSpec, state: str) -> None:
@@ -55,10 +60,11 @@ class Views:
 async def test_events_come_before_the_view_and_name_its_faces() -> None:
     events = Events()
     watching = Watching(cast("EventService", events), Views(events.heard))
-    await watching.seen(SPEC, FRAME, [], lambda _: None)
+    faces = cast("Any", [("a face", ["alice", "deleted since"])])
+    await watching.seen(SPEC, FRAME, faces, lambda _: None)
     await watching.state_changed(SPEC, ProcessorState.STOPPED, ProcessorState.STOPPING, "")
     assert events.heard == [
-        "events", ("us-east-1", "door", None), "shown STOPPED", "told STOPPED",
+        "events", ["alice"], ("us-east-1", "door", None), "shown STOPPED", "told STOPPED",
     ]  # fmt: skip
 
 

@@ -100,16 +100,16 @@ def render(file: Path) -> None:
     encode(file, (scene(number / FPS) for number in range(int(DURATION_S * FPS))))
 
 
-def encode(file: Path, pictures: Iterable[Image]) -> None:
-    """Write pictures of the scene's size as H.264 in MP4, FPS of them a second.
+def encode(file: Path, pictures: Iterable[Image], fps: int = FPS) -> None:
+    """Write pictures of the scene's size as H.264 in MP4, fps of them a second.
 
     A keyframe every second, and no B-frames, as cameras have none.
     """
     with av.open(file, "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
+        stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.time_base = Fraction(1, FPS)
-        stream.options = {"preset": "superfast", "crf": "21", "g": str(FPS), "bf": "0",
+        stream.time_base = Fraction(1, fps)
+        stream.options = {"preset": "superfast", "crf": "21", "g": str(fps), "bf": "0",
                           "sc_threshold": "0"}  # fmt: skip
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")

@@ -1,15 +1,17 @@
 """Whose face is whose: from the faces of one frame to the people of the frames before.
 
 Pure. A face with matches belongs to the person they name, wherever it is. One without belongs to
-whoever just was in its place, unless it is clearly another's, or to whoever looks like it. Knows
-nothing of who has entered or left; see visits.py.
+whoever just was in its place, unless it is clearly another's, or to whoever looks like it. A place
+alone confirms nobody: without a match or a likeness it is theirs for a while only. Knows nothing of
+who has entered or left; see visits.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from streamproc.events.identity import Sighting, SimilarityOf
+from streamproc.events.evidence import Evidence
+from streamproc.events.identity import Sighting, SimilarityOf, nearest
 from streamproc.events.visit import Place, Visit
 from streamproc.model.face import BoundingBox
 
@@ -24,6 +26,12 @@ _OTHER_AT_ONCE: Final = 25.0
 head that turns, or light that changes, makes much of a difference."""
 _AT_ONCE_S: Final = 0.7
 _STILL: Final = 0.4  # of what they may have moved
+_UNLIKE_S: Final = 1.5  # without a sure sight of them; then so much of a difference is another
+
+_DOUBTED_S: Final = 5.0
+"""Without a sure sight of somebody, a clear face in their place is theirs for so long."""
+_HIDDEN_S: Final = 60.0
+"""And one that tells nothing, turned away or blurred, for so long."""
 
 _SAME: Final = 85.0  # from which somebody out of sight is found again elsewhere
 _TWICE: Final = 95.0  # from which somebody in sight is seen a second time: a mirror, a poster
@@ -54,16 +62,14 @@ class Following:
         return None
 
     def twin(self, one: Visit) -> Visit | None:
-        """The open visit of whoever looks exactly like this: the same, in a mirror or so."""
-        for other in self.people:
-            if not other.is_open or other is one:
-                continue
-            likenesses = (
-                other.views.likeness(view, self._similarity) or 0.0 for view in one.views.embeddings
-            )
-            if max(likenesses, default=0.0) >= _TWICE:
-                return other
-        return None
+        """The open visit of whoever looks exactly like this one, who has not entered: the same,
+        in a mirror or so."""
+        others = [other for other in self.people if other.is_open and len(other.views)]
+        if not others or not len(one.views):
+            return None
+        cosines = nearest([other.views for other in others], one.views.embeddings).max(axis=1)
+        is_twin = self._similarity(float(cosines.max())) >= _TWICE
+        return others[int(cosines.argmax())] if is_twin else None
 
     def drop(self, gone: Visit) -> None:
         self.people = [one for one in self.people if one is not gone]
@@ -73,7 +79,8 @@ class Following:
     ) -> list[Visit]:
         """Whose each face is, somebody new's if nobody else's; their places and votes are those
         of this picture then."""
-        turn = _Turn(self, self._similarity, picture, boxes, sightings)
+        evidence = Evidence(self.people, sightings, picture.at, picture.size, self._similarity)
+        turn = _Turn(self, evidence, picture, boxes, sightings)
         owners = turn.dealt()
         passing = sorted(
             (one for one in self.people if not one.is_open), key=lambda one: one.last_seen
@@ -89,28 +96,32 @@ class _Turn:
     def __init__(
         self,
         following: Following,
-        similarity: SimilarityOf,
+        evidence: Evidence,
         picture: Picture,
         boxes: Sequence[BoundingBox],
         sightings: Sequence[Sighting],
     ) -> None:
         self._following = following
-        self._similarity = similarity
+        self._evidence = evidence
         self._picture = picture
+        self._named = {
+            one.person.name: one for one in following.people if one.is_open and one.person
+        }
+        self._order = {one: number for number, one in enumerate(following.people)}
         self._boxes = boxes
         self._sightings = sightings
         self._owners: dict[int, Visit] = {}
-        self._taken: list[Place] = []
+        self._taken: set[Place] = set()
 
     def dealt(self) -> list[Visit]:
         sightings = self._sightings
         matched = [number for number, one in enumerate(sightings) if one.people]
         for number in sorted(matched, key=lambda at: -sightings[at].people[0].similarity):
-            for owner in self._of_person(sightings[number]):
+            for owner in self._of_person(number):
                 self._give(number, owner)
         unmatched = [number for number, one in enumerate(sightings) if not one.people]
         for _, number, owner in self._claims(unmatched):
-            if number not in self._owners and self._may_still_claim(owner, sightings[number]):
+            if number not in self._owners and self._may_still_claim(owner, number):
                 self._give(number, owner)
         for number in range(len(sightings)):
             if number not in self._owners:
@@ -121,11 +132,11 @@ class _Turn:
 
     def _give(self, number: int, owner: Visit) -> None:
         sighting, at = self._sightings[number], self._picture.at
-        found = self._near(owner, sighting)
+        found = self._near(owner, number)
         place = found[0] if found else None
-        keeps = self._shows(owner, sighting)
-        taken = owner.seen(sighting, self._boxes[number], place, at, keeps=keeps)
-        self._taken.append(taken)
+        is_sure = self._is_surely(owner, number)
+        taken = owner.seen(sighting, self._boxes[number], place, at, is_sure=is_sure)
+        self._taken.add(taken)
         if owner.person is None:
             proves = bool(sighting.people) and not sighting.is_blurred
             owner.votes.add(at, sighting.people[0] if proves else None)
@@ -133,30 +144,31 @@ class _Turn:
             owner.matched(sighting.people)
         self._owners.setdefault(number, owner)
 
-    def _of_person(self, sighting: Sighting) -> list[Visit]:
+    def _of_person(self, number: int) -> list[Visit]:
         """Whose a face with matches is; and the stranger who turns out to be that person."""
-        own = self._following.named(sighting.people[0].name)
+        best, *others = self._sightings[number].people
+        own = self._named.get(best.name)
         if own is None:  # the second best, if it is they who are followed there
-            seconds = (self._following.named(person.name) for person in sighting.people[1:])
-            own = next((one for one in seconds if one and self._near(one, sighting)), None)
-        stranger = self._stranger_in(sighting)
+            seconds = (self._named.get(person.name) for person in others)
+            own = next((one for one in seconds if one and self._near(one, number)), None)
+        stranger = self._stranger_in(number)
         if own is None:
             return [stranger] if stranger else []
         if stranger is None or not stranger.is_open:
             return [own]
-        is_alike = (self._likeness(stranger, sighting) or 0.0) >= _SAME
-        return [own, stranger] if is_alike or self._near(own, sighting) is None else [own]
+        is_alike = (self._evidence.likeness(stranger, number) or 0.0) >= _SAME
+        return [own, stranger] if is_alike or self._near(own, number) is None else [own]
 
-    def _stranger_in(self, sighting: Sighting) -> Visit | None:
+    def _stranger_in(self, number: int) -> Visit | None:
         """Of those without a name the one whom this face shows, if it does."""
         best: tuple[float, Visit] | None = None
-        for one in self._following.people:
-            if one.person is not None:
-                continue
-            likeness = self._likeness(one, sighting)
+        for one in self._candidates(number):
+            if one.person is not None or (one.is_open and not len(one.views)):
+                continue  # of a stranger after a restart there is nothing that could confirm it
+            likeness = self._evidence.likeness(one, number)
             sureness = likeness if likeness is not None and likeness >= _SAME else None
-            near = self._near(one, sighting)
-            if near is not None and self._may_be(likeness, near):
+            near = self._near(one, number)
+            if near is not None and (likeness is None or likeness >= _OTHER):
                 sureness = 100.0 + (likeness or 0.0)
             if sureness is not None and (best is None or sureness > best[0]):
                 best = sureness, one
@@ -166,10 +178,9 @@ class _Turn:
         """Who may say that a face without matches is theirs, the best founded first."""
         claims: list[Claim] = []
         for number in numbers:
-            sighting = self._sightings[number]
-            for one in self._following.people:
-                likeness, near = self._likeness(one, sighting), self._near(one, sighting)
-                if near is not None and self._may_be(likeness, near):
+            for one in self._candidates(number):
+                likeness, near = self._evidence.likeness(one, number), self._near(one, number)
+                if near is not None and self._may_be(one, likeness, near):
                     place, far = near
                     # Whoever was there a moment ago comes before who left seconds ago.
                     nearness = 40.0 * (1.0 - far) - 15.0 * min(self._picture.at - place.at, 2.0)
@@ -178,31 +189,38 @@ class _Turn:
                     claims.append((likeness - 20.0, number, one))
         return sorted(claims, key=lambda claim: -claim[0])
 
-    def _may_still_claim(self, one: Visit, sighting: Sighting) -> bool:
+    def _candidates(self, number: int) -> list[Visit]:
+        """Whose the face may be by its place, or by its look wherever it is."""
+        found = {*self._evidence.around(number), *self._evidence.alike(number, _SAME)}
+        return sorted(found, key=self._order.__getitem__)
+
+    def _may_still_claim(self, one: Visit, number: int) -> bool:
         """Whether it is theirs after what others, and they themselves, have been given."""
-        likeness, near = self._likeness(one, sighting), self._near(one, sighting)
-        if near is not None and self._may_be(likeness, near):
+        likeness, near = self._evidence.likeness(one, number), self._near(one, number)
+        if near is not None and self._may_be(one, likeness, near):
             return True
         return (likeness or 0.0) >= (_TWICE if one.last_seen == self._picture.at else _SAME)
 
-    def _may_be(self, likeness: float | None, near: tuple[Place, float]) -> bool:
-        """Whether a face near somebody's place is not clearly another's."""
-        place, far = near
+    def _may_be(self, one: Visit, likeness: float | None, near: tuple[Place, float]) -> bool:
+        """Whether a face near somebody's place is not clearly another's, nor theirs by its place
+        alone for too long."""
+        (place, far), unsure_s = near, self._picture.at - one.sure_at
+        if likeness is None:
+            return unsure_s <= _HIDDEN_S
+        if likeness >= _SAME:
+            return True
         is_at_once = self._picture.at - place.at <= _AT_ONCE_S and far <= _STILL
-        return likeness is None or likeness >= (_OTHER_AT_ONCE if is_at_once else _OTHER)
+        least = _OTHER_AT_ONCE if is_at_once and unsure_s <= _UNLIKE_S else _OTHER
+        return likeness >= least and unsure_s <= _DOUBTED_S
 
-    def _shows(self, one: Visit, sighting: Sighting) -> bool:
-        """Whether this face may be kept as what they look like: it has to be theirs for sure."""
-        if any(person.name == one.name for person in sighting.people):
+    def _is_surely(self, one: Visit, number: int) -> bool:
+        """Whether a face is theirs beyond its place."""
+        sighting = self._sightings[number]
+        if any(person.name == one.name for person in sighting.people) and not sighting.is_blurred:
             return True
         if not len(one.views):
             return one.person is None
-        return (self._likeness(one, sighting) or 0.0) >= _SAME
+        return (self._evidence.likeness(one, number) or 0.0) >= _SAME
 
-    def _near(self, one: Visit, sighting: Sighting) -> tuple[Place, float] | None:
-        return one.near(sighting, self._picture.size, self._picture.at, self._taken)
-
-    def _likeness(self, one: Visit, sighting: Sighting) -> float | None:
-        if not sighting.is_clear or sighting.embedding is None:
-            return None
-        return one.views.likeness(sighting.embedding, self._similarity)
+    def _near(self, one: Visit, number: int) -> tuple[Place, float] | None:
+        return self._evidence.near(one, number, self._taken)

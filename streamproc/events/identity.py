@@ -5,8 +5,8 @@ nothing of visits.
 """
 
 import math
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -106,26 +106,28 @@ class Views:
         return len(self._embeddings)
 
     @property
-    def embeddings(self) -> tuple[Embedding, ...]:
-        return tuple(self._embeddings)
-
-    def likeness(self, embedding: Embedding, similarity: SimilarityOf) -> float | None:
-        """The Similarity to the view that is most alike; None where there is nothing to tell."""
-        if not self._embeddings:
-            return None
-        return similarity(self._nearest(embedding))
+    def embeddings(self) -> NDArray[np.float32]:
+        """(n, dimension), where there is one."""
+        if self._together is None:
+            self._together = np.stack(self._embeddings)
+        return self._together
 
     def add(self, embedding: Embedding) -> None:
         """Keep it, unless it says what a view has said already."""
-        if not self._embeddings or self._nearest(embedding) < _SAID:
+        if not self._embeddings or (self.embeddings @ embedding).max() < _SAID:
             self._embeddings.append(embedding)
             self._together = None
 
-    def _nearest(self, embedding: Embedding) -> float:
-        """The largest cosine."""
-        if self._together is None:
-            self._together = np.stack(self._embeddings)
-        return float((self._together @ embedding).max())
+
+def nearest(people: Sequence[Views], looks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each of these people, who have views, and each look the largest cosine: (people, looks)
+    of looks of shape (looks, dimension)."""
+    if not people or not len(looks):
+        return np.zeros((len(people), len(looks)), np.float32)
+    views = np.concatenate([one.embeddings for one in people])
+    begins = np.cumsum([0, *(len(one) for one in people[:-1])])
+    cosines: NDArray[np.float32] = np.maximum.reduceat(views @ looks.T, begins)
+    return cosines
 
 
 class Strangers:
@@ -151,17 +153,14 @@ class Strangers:
         self._left = deque(
             (one for one in self._left if at - one[2] <= self._memory_s), _REMEMBERED_MAX
         )
-        best, known = self.RECALLED, None
-        for number, remembered, _ in self._left:
-            for view in views.embeddings:
-                likeness = remembered.likeness(view, self._similarity) or 0.0
-                if likeness >= best:
-                    best, known = likeness, number
-        if known is None:
-            self.named += 1
-            return self.named
-        self._left = deque((one for one in self._left if one[0] != known), _REMEMBERED_MAX)
-        return known
+        if self._left and len(views):
+            cosines = nearest([one[1] for one in self._left], views.embeddings).max(axis=1)
+            if self._similarity(float(cosines.max())) >= self.RECALLED:
+                known = self._left[int(cosines.argmax())]
+                self._left.remove(known)
+                return known[0]
+        self.named += 1
+        return self.named
 
     def forget(self) -> None:
         self._left.clear()
@@ -180,33 +179,40 @@ class Votes:
         self._last: deque[tuple[float, Person | None]] = deque(maxlen=self._FRAMES)
 
     def add(self, at: float, person: Person | None) -> None:
+        """Of one frame there is one vote: a face that says somebody, if there is any."""
+        if self._last and self._last[-1][0] == at:
+            if self._last[-1][1] is not None:
+                return
+            self._last.pop()
         self._last.append((at, person))
+
+    def forget(self, collection_id: str, face_ids: Collection[str] | None) -> None:
+        """No frame has said these; None: all of the collection."""
+        for number, (at, one) in enumerate(self._last):
+            if one is None or one.collection_id != collection_id:
+                continue
+            if face_ids is None or one.face_id in face_ids:
+                self._last[number] = at, None
 
     @property
     def has_any(self) -> bool:
         return any(person is not None for _, person in self._last)
 
     def certain(self, at: float, since_last_frame_s: float | None) -> Person | None:
-        """Who it is, if that is certain; the person as the best of these frames has it."""
-        recent = [
-            one for when, one in self._last if one is not None and at - when <= self._LASTING_S
-        ]
-        if not recent:
+        """Whom the frame at hand says, if that is certain; as the best of the frames has it."""
+        now = self._last[-1][1] if self._last else None
+        if now is None:
             return None
-        [(name, count)] = Counter(person.name for person in recent).most_common(1)
-        best = max(
-            (person for person in recent if person.name == name), key=lambda one: one.similarity
-        )
-        if count >= self._NEEDED:
+        same = [
+            one
+            for when, one in self._last
+            if one is not None and one.name == now.name and at - when <= self._LASTING_S
+        ]
+        best = max(same, key=lambda one: one.similarity, default=None)
+        if len(same) >= self._NEEDED:
             return best
         is_sparse = since_last_frame_s is not None and since_last_frame_s >= self._SPARSE_S
-        return best if is_sparse and best.similarity >= self._SURE else None
-
-
-def apart(one: Edges, other: Edges) -> float:
-    """The way from the middle of one place to the other's, in sides of the larger face."""
-    way = math.hypot(one[0] + one[2] - other[0] - other[2], one[1] + one[3] - other[1] - other[3])
-    return way / 2 / max(_side(one), _side(other), 1e-6)
+        return now if is_sparse and now.similarity >= self._SURE else None
 
 
 def _side(place: Edges) -> float:

@@ -59,7 +59,10 @@ _DROP_WATCHED: Final = compiled(
 )
 _ADD_WATCHED: Final = compiled(
     insert(watched).values(
-        {name: bindparam(name) for name in ("region", "processor", "media_s", "strangers")}
+        {
+            name: bindparam(name)
+            for name in ("region", "processor", "media_s", "strangers", "status")
+        }
     )
 )
 
@@ -152,7 +155,7 @@ class EventLog:
         for row in open_rows:
             found.setdefault((row.region, row.processor), []).append(visit_of(row))
         return [
-            Standing(key, row.media_s, row.strangers, tuple(found.get(key, ())))
+            Standing(key, row.media_s, row.strangers, tuple(found.get(key, ())), row.status)
             for row in rows
             for key in [(row.region, row.processor)]
         ]
@@ -270,7 +273,12 @@ def _replace(connection: sqlite3.Connection, standing: Standing) -> None:
     common: Mapping[str, Any] = {"region": region, "processor": processor}
     connection.execute(
         _ADD_WATCHED,
-        {**common, "media_s": standing.media_s, "strangers": standing.strangers},
+        {
+            **common,
+            "media_s": standing.media_s,
+            "strangers": standing.strangers,
+            "status": standing.status,
+        },
     )
     for visit in standing.visits:
         body, state = json.dumps(visit.body), json.dumps(visit.state)

@@ -15,7 +15,7 @@ from typing import Final
 
 from streamproc.aio import backoff_seconds
 from streamproc.clock import Clock
-from streamproc.errors import StreamprocError
+from streamproc.errors import StoreUnavailable, StreamprocError
 from streamproc.events.ports import CursoredLog, NotTaken, Refused, Session, Target
 from streamproc.model.event import Event
 
@@ -105,12 +105,13 @@ class Outlet:
         attempt = 0
         while True:
             since, delivered = self._clock.monotonic(), self._delivered_total
-            is_slow = False
+            is_slow = is_unnoted = False
             try:
                 await self._find_place()
                 await self._session()
             except* StreamprocError as group:
                 is_slow = self._failed(group)
+                is_unnoted = group.subgroup(StoreUnavailable) is not None
             except* Exception as group:  # its own alone: no other outlet, and no processor
                 self._failed(group)
                 log.exception("outlet %s failed, trying again", self.name)
@@ -118,7 +119,8 @@ class Outlet:
                 return  # a task group that fails while it is cancelled tells of the failure alone
             _forgive_task_group()
             self._connected = False
-            if delivered != self._delivered_total or self._clock.monotonic() - since > _STEADY_S:
+            has_delivered = delivered != self._delivered_total and not is_unnoted
+            if has_delivered or self._clock.monotonic() - since > _STEADY_S:
                 attempt = 0
             await self._clock.sleep(
                 SLOW_S * (1 + self._roll())
@@ -136,8 +138,8 @@ class Outlet:
         assert self._cursor is not None
         surplus = self._waiting - self._waiting_max
         if surplus > 0:
-            await self._move(self._cursor + surplus)
             self._passed_over(surplus, f"more than {self._waiting_max} were waiting")
+            await self._move(self._cursor + surplus)
 
     async def _session(self) -> None:
         async with self._target.open() as session, asyncio.TaskGroup() as both:
@@ -198,9 +200,10 @@ class Outlet:
         await self._move(event.id)
 
     async def _move(self, place: int) -> None:
+        self._cursor = place  # though the disk does not take it: nothing is told twice for that
         if place != self._noted:
             await self._events.move(self.name, place)
-        self._cursor = self._noted = place
+            self._noted = place
 
     @property
     def _waiting(self) -> int:

@@ -5,11 +5,12 @@ says which visit, and whose face of which collection (as hashes: no client's id 
 that a person's pictures go with their face. Knows files and JPEG; knows nothing of visits.
 """
 
+import asyncio
 import hashlib
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,8 +25,10 @@ SIDE_MAX: Final = 320  # pixels
 _MARGIN: Final = 0.75  # of a face's sides, on each: enough for a detector to find it again
 _JPEG_QUALITY: Final = 85
 _BYTES_MAX: Final = 8 * 1024 * 1024  # in memory; the oldest are let go
+_UNSAVED_MAX: Final = 10_000  # visits that a disk refuses
 _STRANGER: Final = "stranger"
 _SUFFIX: Final = ".jpg"
+_DRAFT: Final = ".draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,9 @@ class _Picture:
 
 
 class FacePictures:
-    """One picture per visit. folder: None keeps nothing on disk."""
+    """One picture per visit, for as long as its owner's faces are not forgotten. folder: None keeps
+    nothing on disk. Nobody who looks at people waits for the disk: a task of its own brings there
+    what memory holds."""
 
     def __init__(self, folder: Path | None, kept_s: float, now: Callable[[], float]) -> None:
         """now: seconds since the epoch."""
@@ -60,8 +65,11 @@ class FacePictures:
         self._now = now
         self._held: OrderedDict[str, _Picture] = OrderedDict()
         self._bytes = 0
+        self._unsaved: dict[str, Owner] = {}  # visits of which the disk has another picture or mark
+        self._saving: asyncio.Task[None] | None = None
+        self._files = asyncio.Lock()  # one change at a time: what is forgotten is not put back
 
-    async def put(self, visit_id: str, owner: Owner, jpeg: bytes) -> None:
+    def put(self, visit_id: str, owner: Owner, jpeg: bytes) -> None:
         """The picture of this visit from now on. A disk that refuses it is logged: an event does
         not wait for its picture."""
         self._let_go(visit_id)
@@ -69,11 +77,16 @@ class FacePictures:
         self._bytes += len(jpeg)
         while self._bytes > _BYTES_MAX:
             self._let_go(next(iter(self._held)))
-        if self._folder is not None:
-            try:
-                await carried_through(self._write, visit_id, owner, jpeg)
-            except OSError as error:
-                log.warning("the picture of a visit is not kept in %s: %s", self._folder, error)
+        self._save_soon(visit_id, owner)
+
+    def own(self, visit_id: str, owner: Owner) -> None:
+        """Whose picture that of this visit is, if there is one, turned out now."""
+        held = self._held.get(visit_id)
+        if held is not None:
+            if held.owner == owner:
+                return
+            self._held[visit_id] = _Picture(owner, held.jpeg)
+        self._save_soon(visit_id, owner)
 
     async def get(self, visit_id: str, region: str) -> bytes | None:
         """JPEG; None where there is none of this visit in this region."""
@@ -85,55 +98,102 @@ class FacePictures:
         return await carried_through(self._read, visit_id, region)
 
     async def forget(
-        self, region: str, collection_id: str, face_ids: Collection[str] | None
+        self,
+        region: str,
+        collection_id: str,
+        face_ids: Collection[str] | None,
+        visit_ids: Collection[str] = (),
     ) -> None:
-        """Those of these faces, None for all of the collection, are gone when this returns.
-        Raises OSError if a file cannot be removed."""
-        for visit_id, held in list(self._held.items()):
-            owner = held.owner
+        """Those of these faces, None for all of the collection, and of these visits are gone when
+        this returns. Raises OSError if a file cannot be removed."""
+
+        def is_gone(visit_id: str, owner: Owner) -> bool:
             is_of = (owner.region, owner.collection_id) == (region, collection_id)
-            if owner.face_id and is_of and (face_ids is None or owner.face_id in face_ids):
+            is_face = bool(owner.face_id) and (face_ids is None or owner.face_id in face_ids)
+            return visit_id in visit_ids or (is_of and is_face)
+
+        gone = set(visit_ids)
+        for visit_id, held in list(self._held.items()):
+            if is_gone(visit_id, held.owner):
                 self._let_go(visit_id)
+        for visit_id, owner in list(self._unsaved.items()):
+            if is_gone(visit_id, owner):
+                del self._unsaved[visit_id]
+                gone.add(visit_id)  # the disk may not know yet whose it is
         if self._folder is not None:
             of = _hash(region, collection_id)
             faces = None if face_ids is None else {_hash(face_id) for face_id in face_ids}
-            await carried_through(self._remove, of, faces)
+            async with self._files:
+                await carried_through(self._remove, of, faces, gone)
 
     async def sweep(self) -> None:
         """Remove the files whose time is over. Raises OSError."""
         if self._folder is not None:
-            await carried_through(self._sweep)
+            async with self._files:
+                await carried_through(self._sweep)
+            self._save_what_waits()
+
+    async def saved(self) -> None:
+        """Return once what is held is on disk, if that takes it."""
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
 
     def _let_go(self, visit_id: str) -> None:
         held = self._held.pop(visit_id, None)
         if held is not None:
             self._bytes -= len(held.jpeg)
 
-    def _files(self) -> list[tuple[Path, list[str]]]:
-        """Every file, with its visit, region's hash and owner's mark."""
-        assert self._folder is not None
-        if not self._folder.is_dir():
-            return []
-        return [
-            (file, file.name.removesuffix(_SUFFIX).split(".")) for file in self._folder.iterdir()
-        ]
+    def _save_soon(self, visit_id: str, owner: Owner) -> None:
+        if self._folder is None:
+            return
+        self._unsaved[visit_id] = owner
+        while len(self._unsaved) > _UNSAVED_MAX:
+            del self._unsaved[next(iter(self._unsaved))]
+        self._save_what_waits()
 
-    def _write(self, visit_id: str, owner: Owner, jpeg: bytes) -> None:
-        assert self._folder is not None
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        name = f"{visit_id}.{_hash(owner.region)}.{owner.mark}{_SUFFIX}"
-        draft = self._folder / f"{visit_id}.draft"
+    def _save_what_waits(self) -> None:
+        if self._unsaved and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._save(), name="pictures of seen faces")
+
+    async def _save(self) -> None:
+        """Until the disk has them all, or refuses one: then with the next, or the next sweep."""
+        while self._unsaved:
+            async with self._files:
+                if not self._unsaved:
+                    return  # forgotten meanwhile
+                visit_id, owner = next(iter(self._unsaved.items()))
+                held = self._held.get(visit_id)
+                jpeg = held.jpeg if held is not None else None
+                try:
+                    await carried_through(self._write, visit_id, owner, jpeg)
+                except OSError as error:
+                    log.warning("the picture of a visit is not kept in %s: %s", self._folder, error)
+                    return
+                if self._unsaved.get(visit_id) == owner and self._held.get(visit_id) is held:
+                    del self._unsaved[visit_id]
+
+    def _write(self, visit_id: str, owner: Owner, jpeg: bytes | None) -> None:
+        """jpeg None: that on disk, if there is one, has another owner."""
+        shelf = self._shelf(visit_id)
+        place = shelf / f"{visit_id}.{_hash(owner.region)}.{owner.mark}{_SUFFIX}"
+        draft = shelf / f"{visit_id}{_DRAFT}"
+        for file, (visit, *_) in _pictures(shelf):
+            if visit == visit_id and (jpeg is not None or file == draft):
+                _erase(file)  # a rename over it would leave its bytes on the disk
+            elif visit == visit_id:
+                file.rename(place)
+        if jpeg is None:
+            return
+        shelf.parent.mkdir(mode=0o700, exist_ok=True)
+        shelf.mkdir(mode=0o700, exist_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(jpeg)
         now = self._now()
         os.utime(draft, (now, now))
-        for file, (visit, *_) in self._files():
-            if visit == visit_id and file not in {draft, self._folder / name}:
-                _erase(file)  # it had another owner
-        draft.rename(self._folder / name)
+        draft.rename(place)
 
     def _read(self, visit_id: str, region: str) -> bytes | None:
-        for file, parts in self._files():
+        for file, parts in _pictures(self._shelf(visit_id)):
             if parts[:2] == [visit_id, _hash(region)]:
                 try:
                     return file.read_bytes()
@@ -141,24 +201,46 @@ class FacePictures:
                     return None
         return None
 
-    def _remove(self, of: str, faces: Collection[str] | None) -> None:
-        for file, parts in self._files():
-            if parts[2:3] == [of] and (faces is None or parts[3] in faces):
+    def _remove(self, of: str, faces: Collection[str] | None, visits: Collection[str]) -> None:
+        for file, parts in self._all():
+            is_of = parts[2:3] == [of] and (faces is None or parts[3] in faces)
+            if is_of or parts[0] in visits or parts[-1] == "draft":
                 _erase(file)
 
     def _sweep(self) -> None:
         oldest = self._now() - self._kept_s
-        for file, parts in self._files():
-            if self._kept_s <= 0 or parts[-1] == "draft" or file.stat().st_mtime <= oldest:
+        for file, parts in self._all():
+            if parts[-1] == "draft" or file.stat().st_mtime <= oldest:
                 _erase(file)
+
+    def _shelf(self, visit_id: str) -> Path:
+        """Its folder, one of 256: beside thousands of pictures, a new one would take long."""
+        assert self._folder is not None
+        return self._folder / _hash(visit_id)[:2]
+
+    def _all(self) -> Iterator[tuple[Path, list[str]]]:
+        assert self._folder is not None
+        if self._folder.is_dir():
+            for shelf in self._folder.iterdir():
+                yield from _pictures(shelf)
+
+
+def _pictures(shelf: Path) -> list[tuple[Path, list[str]]]:
+    """Every file, with its visit, region's hash and owner's mark."""
+    if not shelf.is_dir():
+        return []
+    return [(file, file.name.removesuffix(_SUFFIX).split(".")) for file in shelf.iterdir()]
 
 
 def remove_all(folder: Path) -> None:
     """Every picture that an earlier daemon kept: the config says none now. Blocks; raises
     OSError."""
     if folder.is_dir():
-        for file in folder.iterdir():
-            _erase(file)
+        for shelf in folder.iterdir():
+            for file in shelf.iterdir() if shelf.is_dir() else [shelf]:
+                _erase(file)
+            if shelf.is_dir():
+                shelf.rmdir()
         folder.rmdir()
 
 

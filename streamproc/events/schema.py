@@ -52,6 +52,7 @@ watched = Table(
     Column("processor", String(128), primary_key=True),
     Column("media_s", Float(53)),  # media time up to which all is told
     Column("strangers", Integer, nullable=False),  # named so far
+    Column("status", String(16)),  # the state that was told last
 )
 cursors = Table(
     "cursors",
@@ -90,6 +91,7 @@ class Standing:
     media_s: float | None = None  # up to which all is told; None: nothing was seen yet
     strangers: int = 0  # named so far
     visits: tuple[OpenVisit, ...] = field(default=(), repr=False)
+    status: str | None = None  # the state that was told last
 
 
 def event_of(row: Row[Any]) -> Event:

@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from streamproc.events.identity import Person, Sighting, Views, Votes, apart
+from streamproc.events.identity import Person, Sighting, Views, Votes
 from streamproc.events.schema import OpenVisit
 from streamproc.model.event import iso
 from streamproc.model.face import BoundingBox, Edges, overlap
 from streamproc.model.members import stored_box_members
 
-_REACH: Final = 0.8  # sides of a face within which somebody is expected in the next frame,
-_REACH_PER_S: Final = 1.5  # and sides more for each second since,
-_FOLLOWED_S: Final = 4.0  # after which a place is anybody's
+FOLLOWED_S: Final = 4.0
+"""After which a place is anybody's."""
 
 _MOVED: Final = 0.5  # overlap of two boxes below which it is worth telling
 _SURER: Final = 1.0  # points of Similarity likewise
@@ -42,6 +41,7 @@ class Visit:
     id: str = ""
     person: Person | None = None  # as the best match of the visit says
     number: int | None = None  # of a stranger, once there is one
+    sure_at: float = 0.0  # when a face was theirs beyond its place
     frames: int = 0
     missed: int = 0  # frames since it was seen
     looked_from: float = 0.0  # the first look since a restart: nobody was missed before
@@ -69,32 +69,19 @@ class Visit:
             return self.person.name
         return f"unknown-{self.number}" if self.number is not None else None
 
-    def near(
-        self, sighting: Sighting, size: tuple[int, int], at: float, taken: Sequence[Place] = ()
-    ) -> tuple[Place, float] | None:
-        """The nearest place where this face may be theirs, and how far off it is: 0 to 1, of what
-        they may have moved since."""
-        best: tuple[Place, float] | None = None
-        for place in self.places:
-            elapsed = at - place.at
-            if elapsed > _FOLLOWED_S or any(place is one for one in taken):
-                continue
-            far = apart(_pixels(place.edges, size), sighting.place)
-            far /= _REACH + _REACH_PER_S * min(elapsed, 1.2)
-            if far < 1.0 and (best is None or far < best[1]):
-                best = place, far
-        return best
-
     def seen(
-        self, sighting: Sighting, box: BoundingBox, place: Place | None, at: float, *, keeps: bool
+        self, sighting: Sighting, box: BoundingBox, place: Place | None, at: float, *, is_sure: bool
     ) -> Place:
         """In the frame of this time, by this face, at or away from a place of theirs; the place
-        where they are now. keeps: whether it shows what they look like."""
+        where they are now. is_sure: whether the face is theirs beyond its place; only such a one
+        shows what they look like."""
         if self.last_seen < at or self.frames == 0:
             self.frames += 1
             self.box = box
         self.last_seen = at
         self.missed = 0
+        if is_sure:
+            self.sure_at = at
         if place is None:
             self.settle(at)
             place = Place(box.edges, at)
@@ -106,7 +93,7 @@ class Visit:
                 self.clear_from = at
             self.clear_frames += self.clear_until < at or not self.clear_frames
             self.clear_until = at
-            if keeps and sighting.embedding is not None:
+            if is_sure and sighting.embedding is not None:
                 self.views.add(sighting.embedding)
         return place
 
@@ -126,15 +113,17 @@ class Visit:
 
     def settle(self, at: float) -> None:
         """Drop places that say nothing any more."""
-        self.places = [place for place in self.places if at - place.at <= _FOLLOWED_S]
+        self.places = [place for place in self.places if at - place.at <= FOLLOWED_S]
 
     def absorb(self, other: "Visit") -> None:
         """The other was this one all the time."""
         self.last_seen = max(self.last_seen, other.last_seen)
+        self.sure_at = max(self.sure_at, other.sure_at)
         self.missed = min(self.missed, other.missed)
         self.places = [*self.places, *other.places][-_PLACES_MAX:]
-        for view in other.views.embeddings:
-            self.views.add(view)
+        if len(other.views):
+            for view in other.views.embeddings:
+                self.views.add(view)
 
     @property
     def has_news(self) -> bool:
@@ -185,6 +174,7 @@ class Visit:
             "number": self.number,
             "frames": self.frames,
             "told_at": self.told_at,
+            "is_in_doubt": self.is_in_doubt,
         }
         return OpenVisit(self.id, at, self.members, state)
 
@@ -198,12 +188,9 @@ class Visit:
             id=kept.id,
             person=Person(**state["person"]) if state["person"] else None,
             number=state["number"],
+            sure_at=state["last_seen"],
             frames=state["frames"],
+            is_in_doubt=state.get("is_in_doubt", False),
         )
         visit.told(state["told_at"])
         return visit
-
-
-def _pixels(edges: Edges, size: tuple[int, int]) -> Edges:
-    width, height = size
-    return edges[0] * width, edges[1] * height, edges[2] * width, edges[3] * height

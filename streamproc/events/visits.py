@@ -18,9 +18,10 @@ from streamproc.model.event import EventKind
 from streamproc.model.face import Face, Match
 from streamproc.model.processor import ProcessorKey
 
-REPEATED_S_MAX: Final = 60.0
-"""A frame that is older than the last by less was seen before: a fragment came again. One that
-is older by more begins another time: a camera's clock was set, or old video is read."""
+_REPEATED_S_MAX: Final = 15.0
+"""A frame that is older than the last by less was seen before: a fragment, and a long one lasts so
+long, came again. One that is older by more begins another time: a camera's clock was set."""
+_RESTART_REPEATED_S_MAX: Final = 60.0  # all whose records had not been delivered comes again
 
 GAP_S: Final = 10.0
 """Video that shows nothing for this much longer than exit_after_s is lost, and nobody left."""
@@ -74,6 +75,7 @@ class Visits:
         self._strangers = Strangers(left.strangers, policy.stranger_memory_s, similarity)
         self._following = Following(similarity, [Visit.restored(one) for one in left.visits])
         self._at = left.media_s
+        self._repeated_s_max = _RESTART_REPEATED_S_MAX
         self._is_restored = bool(left.visits)
         self._owners: tuple[Visit, ...] = ()
         self.repeated_total = 0  # frames
@@ -106,9 +108,10 @@ class Visits:
         """What the next frame changes. at: media time in seconds; size: the picture's width and
         height; each face comes with its matches in this collection, best first."""
         before, self._owners = self._at, ()
-        if before is not None and before - REPEATED_S_MAX < at <= before:
+        if before is not None and before - self._repeated_s_max < at <= before:
             self.repeated_total += 1
             return []
+        self._repeated_s_max = _REPEATED_S_MAX
         changes = [] if before is None else self._ended_by_gap(before, at)
         self._at = at
         sightings = [sighting_of(face, matches, size, collection_id) for face, matches in faces]
@@ -125,12 +128,16 @@ class Visits:
         return changes
 
     def close(self, reason: str) -> list[Change]:
-        """Nobody is followed any more; every open visit ends for this reason."""
-        changes = [self._exit(one, self._at or one.told_at, reason) for one in self.open]
-        self._following.people, self._owners = [], ()
+        """The processor is no longer at work: every open visit ends for this reason. What comes
+        next is new, be it the same video once more."""
+        changes = self._all_lost(reason)
         self._strangers.forget()
-        self._is_restored = False
+        self._at = None
         return changes
+
+    def lose_video(self) -> list[Change]:
+        """There is nothing to see for so long that every open visit ends."""
+        return self._all_lost("video-lost")
 
     def forget(self, collection_id: str, face_ids: Iterable[str] | None) -> list[str]:
         """These faces are in the collection no more; None: all. Their visits go on only if
@@ -145,14 +152,18 @@ class Visits:
         ]
         for one in named:
             one.lose_sight()
+        for one in self._following.people:
+            one.votes.forget(collection_id, gone)
         return [one.id for one in named]
 
     def _ended_by_gap(self, before: float, at: float) -> list[Change]:
         """Nobody looked for so long, or in another time altogether."""
         gap = at - before
         if gap < 0:
-            return self.close("video-lost")
-        changes: list[Change] = []
+            changes = self._all_lost("video-lost")
+            self._strangers.forget()  # when they left is no time of this
+            return changes
+        changes = []
         for one in list(self._following.people):
             gap_max = self._policy.exit_after_s + GAP_S
             if self._is_restored:
@@ -161,7 +172,8 @@ class Visits:
                 changes += self._lost(one, before, "video-lost")
             elif self._is_restored:
                 one.looked_from = at
-                one.places = [Place(one.box.edges, at - min(gap, 1.0))]
+                if one.person is None:  # a name is lent by no place: a match has to bring it back
+                    one.places = [Place(one.box.edges, at - min(gap, 1.0))]
         self._is_restored = False
         return changes
 
@@ -177,6 +189,8 @@ class Visits:
         elif one.is_open:
             is_due = at - one.told_at >= self._policy.update_s and one.has_news
             return [self._told(one, EventKind.UPDATE, at, Change="progress")] if is_due else []
+        elif one.is_passed_over and self._is_full:
+            return []
         elif self._is_stranger(one):
             other = self._following.twin(one)
             changes = self._enter(one, at, None) if other is None else []
@@ -203,7 +217,7 @@ class Visits:
 
     def _recognised(self, one: Visit, person: Person, at: float) -> list[Change]:
         """Somebody without a name has one now."""
-        was = one.name
+        was, one.sure_at = one.name, at
         if one.is_open:
             one.person = person
             return [self._told(one, EventKind.UPDATE, at, Change="identified", WasName=was)]
@@ -215,6 +229,10 @@ class Visits:
         self._following.drop(one)
         return [self._exit(one, at, "merged", MergedInto=other.id)] if one.is_open else []
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self.open) >= self._policy.visits_max
+
     def _is_stranger(self, one: Visit) -> bool:
         """Whether somebody was seen long and well enough to say that nobody knows them."""
         is_clear = (
@@ -225,7 +243,7 @@ class Visits:
         return self._policy.strangers and is_clear and not one.votes.has_any
 
     def _enter(self, one: Visit, at: float, person: Person | None) -> list[Change]:
-        if len(self.open) >= self._policy.visits_max:
+        if self._is_full:
             self.passed_over_total += not one.is_passed_over
             one.is_passed_over = True
             return []
@@ -234,6 +252,13 @@ class Visits:
             one.number = self._strangers.number_of(one.views, at)
         one.id = self._new_id()
         return [self._told(one, EventKind.ENTER, at)]
+
+    def _all_lost(self, reason: str) -> list[Change]:
+        changes: list[Change] = []
+        for one in list(self._following.people):
+            changes += self._lost(one, self._at or one.told_at, reason)
+        self._owners, self._is_restored = (), False
+        return changes
 
     def _lost(self, one: Visit, at: float, reason: str) -> list[Change]:
         self._following.drop(one)

@@ -1,11 +1,11 @@
 """A processor that is watched, and the figures of all of them. Decides nothing."""
 
-import asyncio
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from streamproc.events.log import EventLog
-from streamproc.events.schema import Draft
+from streamproc.events.unwritten import Unwritten
 from streamproc.events.visits import Visits
 from streamproc.model.event import EventKind
 from streamproc.model.processor import ProcessorKey
@@ -16,12 +16,13 @@ class Watched:
     """One processor, its people, and what is to be told of them."""
 
     visits: Visits
+    unwritten: Unwritten
     patience_s: float  # without a frame, before its open visits end
-    heard_at: float  # monotonic
+    heard_at: float  # monotonic, as the next two
+    seen_until: float = -math.inf  # it was busy with its last frame,
+    searched_from: float = -math.inf  # and with the one before
+    status: str | None = None  # the state that was told last, or is about to be
     kept_at: float = 0.0  # media time
-    waiting: list[Draft] = field(default_factory=list)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    is_deleted: bool = False
 
 
 class EventFigures:

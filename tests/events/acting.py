@@ -71,7 +71,8 @@ class Stage:
 
     def __init__(self, **policy: Any) -> None:
         self._ids = itertools.count(1)
-        self.visits = Visits(KEY, VisitPolicy(**policy), similarity, self.new_id)
+        self._policy = VisitPolicy(**policy)
+        self.visits = Visits(KEY, self._policy, similarity, self.new_id)
         self.now = 1000.0
         self.told: list[Change] = []
 
@@ -95,7 +96,7 @@ class Stage:
     def restarted(self) -> None:
         """A daemon ends, and the next one goes on with what is on disk."""
         standing = self.visits.standing
-        self.visits = Visits(KEY, VisitPolicy(), similarity, self.new_id, standing)
+        self.visits = Visits(KEY, self._policy, similarity, self.new_id, standing)
 
 
 def lines(told: Sequence[Change]) -> list[str]:

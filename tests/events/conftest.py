@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import load_engine
 from streamproc.model.media import Image
 from streamproc.settings import EngineConfig
+from tests.events.clips import cast_of
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +24,4 @@ def dlib() -> FaceEngine:
 
 @pytest.fixture(scope="session")
 def portraits(testdata: Path) -> Mapping[str, Sequence[Image]]:
-    """Six pictures each of people of LFW, by another name."""
-    cast = {"alice": "Michael_Schumacher", "bob": "Andy_Roddick", "stranger": "Anna_Kournikova"}
-    return {
-        name: [_read(file) for file in sorted((testdata / "lfw" / "gallery" / folder).iterdir())]
-        for name, folder in cast.items()
-    }
-
-
-def _read(file: Path) -> Image:
-    picture = cv2.imread(str(file))
-    assert picture is not None
-    return np.asarray(picture, np.uint8)
+    return cast_of(testdata)

@@ -2,7 +2,6 @@
 what nobody had acknowledged."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -298,22 +297,35 @@ async def test_a_failure_of_ours_ends_at_its_outlet_and_is_tried_again(
     await outlet.aclose()
 
 
-async def test_a_disk_that_refuses_the_cursor_is_waited_for(
+async def test_a_disk_that_refuses_the_cursor_makes_nobody_hear_twice(
     diary: Diary, target: ToyTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outlet = outlet_on(diary, target)
-    move, tries = diary.log.move, itertools.count()
+    move, is_full = diary.log.move, True
+    pauses: list[int] = []
 
-    async def refuse_sometimes(name: str, event_id: int) -> None:
-        if event_id and next(tries) < 2:
+    async def refuse(name: str, event_id: int) -> None:
+        if event_id and is_full:
             raise StoreUnavailable("disk full")
         await move(name, event_id)
 
-    monkeypatch.setattr(diary.log, "move", refuse_sometimes)
+    def noted(attempt: int, **_: Any) -> float:
+        pauses.append(attempt)
+        return 0.01
+
+    monkeypatch.setattr(diary.log, "move", refuse)
+    monkeypatch.setattr("streamproc.events.outlet.backoff_seconds", noted)
     outlet.start()
     await diary.visits(1)
-    await until(lambda: outlet.view().waiting == 0)
-    assert [event.id for event in target.taken] == [1, 1, 1, 2]  # at least once, with its id
+    await until(lambda: len(pauses) > 5 and len(target.taken) == 2)
+    assert pauses == list(range(len(pauses)))  # longer and longer, though something was taken
+    assert outlet.view().message == "disk full"
+    is_full = False
+    await until(lambda: outlet.view().connected)
+    async with asyncio.timeout(PATIENCE_S):
+        while await diary.log.cursor("toy") != 2:  # noqa: ASYNC110 (no one event tells)
+            await asyncio.sleep(0.01)
+    assert [event.id for event in target.heard] == [1, 2]
     await outlet.aclose()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ import numpy as np
 import pytest
 
 from streamproc.clock import FakeClock
+from streamproc.config import Config
+from streamproc.daemon import _open_events
 from streamproc.errors import StoreUnavailable
+from streamproc.events.pictures import face_jpeg
 from streamproc.events.schema import Draft, Standing
 from streamproc.events.service import EventService
 from streamproc.model.event import Event, EventKind
 from streamproc.model.media import Fragment, Frame
 from streamproc.model.processor import ProcessorSpec
 from streamproc.settings import EventsConfig
-from tests.events.acting import known, nobody, similarity
+from tests.events.acting import known, nobody, similarity, turned
+from tests.events.outlet_parts import until
 
 ARN = "arn:aws:{}:us-east-1:000000000000:stream/{}"
 PICTURE = np.full((1000, 1000, 3), 120, np.uint8)
@@ -137,17 +142,18 @@ async def until_told(scene: Scene, lines: Sequence[str]) -> None:
             await scene.clock.advance(1)
 
 
-async def test_the_next_daemon_goes_on_where_this_one_was(tmp_path: Path) -> None:
+async def test_the_next_daemons_go_on_where_this_one_was(tmp_path: Path) -> None:
     async with a_scene(tmp_path) as scene:
         await scene.see(3, known("alice", 1, 0.2), nobody(2, 0.8))
-        await scene.service.aclose()
-        await scene.open()
-        assert len(scene.service.open_visits()) == 2
-        assert len(await scene.service.log.open_visits()) == 2
-        scene.media_s -= 2  # a fragment comes again
-        await scene.see(4, known("alice", 1, 0.2), nobody(2, 0.8))
-        assert await scene.told() == ["enter alice", "enter unknown-1"]
-        assert scene.service.figures.frames_repeated_total > 0
+        for _ in range(2):
+            await scene.service.aclose()
+            await scene.open()
+            assert len(scene.service.open_visits()) == 2
+            assert len(await scene.service.log.open_visits()) == 2
+            scene.media_s -= 2  # a fragment comes again
+            await scene.see(4, known("alice", 1, 0.2), nobody(2, 0.8))
+            assert await scene.told() == ["enter alice", "enter unknown-1"]
+            assert scene.service.figures.frames_repeated_total > 0
 
 
 async def test_people_whose_camera_never_comes_back_do_not_stay_for_ever(tmp_path: Path) -> None:
@@ -187,7 +193,9 @@ async def test_who_gives_up_waiting_tells_nothing_twice(scene: Scene) -> None:
     for _ in range(3):
         seeing = asyncio.create_task(scene.see(1, known("alice", 1)))
         await asyncio.sleep(0)
-        while not scene.service._watched or not scene.service._watched["us-east-1", "door"].waiting:
+        while (
+            not scene.service._watched or not scene.service._watched["us-east-1", "door"].unwritten
+        ):
             if seeing.done():
                 break
             await asyncio.sleep(0)
@@ -196,6 +204,121 @@ async def test_who_gives_up_waiting_tells_nothing_twice(scene: Scene) -> None:
     await scene.see(1, known("alice", 1))
     await scene.state("STOPPED", "STOPPING")
     assert await scene.told() == ["enter alice", "exit alice stopped", "STOPPING STOPPED"]
+
+
+async def test_a_change_of_state_does_not_wait_for_a_log_that_hangs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, may_write = scene.service.log.append, asyncio.Event()
+
+    async def hanging(*args: Any) -> Any:
+        await may_write.wait()
+        return await append(*args)
+
+    monkeypatch.setattr("streamproc.events.service._STATE_S", 0.01)
+    monkeypatch.setattr(scene.service.log, "append", hanging)
+    await scene.state("STOPPING", "RUNNING")
+    await scene.state("STOPPED", "STOPPING")
+    assert await scene.told() == []
+    may_write.set()
+    await until_told(scene, ["RUNNING STOPPING", "STOPPING STOPPED"])
+
+
+async def test_an_unforeseen_failure_ends_no_watch_over_the_visits(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(scene.service.log, "prune", failing)
+    async with asyncio.timeout(60):
+        while "a bug" not in caplog.text:
+            await scene.clock.advance(1)
+            await asyncio.sleep(0)
+    await scene.see(2, known("alice", 1))
+    await until_told(scene, ["enter alice", "exit alice video-lost"])
+
+
+async def test_a_camera_may_come_back_late_after_a_restart(tmp_path: Path) -> None:
+    async with a_scene(tmp_path) as scene:
+        await scene.see(3, known("alice", 1))
+        await scene.service.aclose()
+        await scene.open()
+        await scene.state("STARTING", "STOPPED")
+        await scene.state("RUNNING", "STARTING")
+        for _ in range(25):
+            await scene.clock.advance(1)
+            await asyncio.sleep(0.001)
+        scene.media_s += 25
+        await scene.see(1, known("alice", 1))
+        assert [told for told in await scene.told() if "alice" in told] == ["enter alice"]
+
+
+async def test_what_became_of_processors_without_a_word_is_told_by_the_next_daemon(
+    tmp_path: Path,
+) -> None:
+    async with a_scene(tmp_path) as scene:
+        for name in ("door", "gate", "yard", "roof"):
+            await scene.state("RUNNING", "STARTING", name=name)
+            await scene.see(2, known("alice", 1), name=name)
+        before = await scene.told()
+        await scene.service.aclose()  # and before the next, three of them change
+        await scene.open()
+        statuses = [
+            (spec_of("door"), "STOPPED", ""), (spec_of("gate"), "FAILED", "its stream is gone"),
+            (spec_of("yard"), "RUNNING", ""),
+        ]  # fmt: skip
+        for _ in range(2):
+            scene.service.go_on(statuses, lambda _: False)
+            await until_told(
+                scene,
+                [
+                    *before, "exit alice stopped", "RUNNING STOPPED", "exit alice failed",
+                    "RUNNING FAILED", "exit alice deleted", "RUNNING DELETED",
+                ],
+            )  # fmt: skip
+        standings = await scene.service.log.standings()
+        assert {one.key[1]: one.status for one in standings} == {
+            "door": "STOPPED", "gate": "FAILED", "yard": "RUNNING",
+        }  # fmt: skip
+        failed = (await scene.service.log.read(0, 100, processor="gate"))[-1]
+        assert failed.body["StatusMessage"] == "its stream is gone"
+
+
+async def test_nothing_is_left_of_a_processor_whose_end_was_told_and_not_tidied_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_scene(tmp_path) as scene:
+
+        async def killed(_: Any) -> None:
+            raise StoreUnavailable("killed in that moment")
+
+        monkeypatch.setattr(scene.service.log, "forget_processor", killed)
+        await scene.state("DELETED", "STOPPED")
+        await scene.service.aclose()
+        await scene.open()
+        scene.service.go_on([], lambda _: False)
+        async with asyncio.timeout(60):
+            while await scene.service.log.standings():
+                await scene.clock.advance(1)
+        assert await scene.told() == ["STOPPED DELETED"]
+
+
+async def test_a_processor_that_waits_for_its_own_data_stream_has_not_lost_its_video(
+    scene: Scene,
+) -> None:
+    busy = {"us-east-1 door"}
+    scene.service.go_on([], lambda key: " ".join(key) in busy)
+    await scene.see(2, known("alice", 1))
+    began, door = scene.clock.monotonic(), scene.service._watched["us-east-1", "door"]
+    async with asyncio.timeout(60):
+        while door.heard_at < began + 60 or door.heard_at < scene.clock.monotonic() - 1:
+            await scene.clock.advance(1)
+            await asyncio.sleep(0.001)
+    busy.clear()
+    await scene.see(2, known("alice", 1))
+    assert await scene.told() == ["enter alice"]
+    await until_told(scene, ["enter alice", "exit alice video-lost"])
 
 
 async def test_a_state_that_cannot_be_told_is_told_later(
@@ -229,24 +352,99 @@ async def test_a_deleted_faces_pictures_are_gone_from_memory_and_disk(tmp_path: 
     async with a_scene(tmp_path, face_pictures_kept_hours=1.0) as scene:
         await scene.see(2, known("alice", 1, 0.2), known("bob", 2, 0.8))
         alice, bob = (visit["VisitId"] for visit in scene.service.open_visits())
-        assert len(list((tmp_path / "faces-seen").iterdir())) == 2
+        await until_kept(tmp_path, 2)
         await scene.service.forget("us-east-1", "people", ["face-alice"])
         assert await scene.service.face_picture(alice, "us-east-1") is None
         assert await scene.service.face_picture(bob, "us-east-1") is not None
         # What was searched before the face was deleted brings it back neither.
-        await scene.see(10, known("alice", 1, 0.2), known("bob", 2, 0.8))
+        await scene.see(0.2, known("alice", 1, 0.2), known("bob", 2, 0.8))
+        await scene.see(10, turned(0.2), known("bob", 2, 0.8))
         assert await scene.service.face_picture(alice, "us-east-1") is None
         assert "exit alice left" in await scene.told()
         await scene.service.forget("us-east-1", "people", None)
+        assert kept(tmp_path) == []
+        await scene.see(0.2, known("bob", 2, 0.8))
         assert await scene.service.face_picture(bob, "us-east-1") is None
+        # A collection of the same name that is made since is another.
+        await scene.see(2, known("bob", 2, 0.8))
+        assert await scene.service.face_picture(bob, "us-east-1") is not None
+
+
+def kept(folder: Path) -> list[Path]:
+    return list((folder / "faces-seen").glob("*/*"))
+
+
+async def until_kept(folder: Path, count: int) -> None:
+    await until(lambda: len(kept(folder)) == count)
+
+
+@pytest.mark.parametrize("is_here_already", [False, True])
+async def test_a_stranger_who_was_recognised_is_forgotten_with_their_face(
+    tmp_path: Path, is_here_already: bool
+) -> None:
+    async with a_scene(tmp_path, face_pictures_kept_hours=1.0) as scene:
+        alice = (known("alice", 1, 0.2),) if is_here_already else ()
+        await scene.see(3, *alice, nobody(2, 0.8))
+        visits = [visit["VisitId"] for visit in scene.service.open_visits()]
+        await scene.see(1, *alice, known("alice", 2, 0.8))
+        reason = "exit alice merged" if is_here_already else "update alice"
+        assert reason in await scene.told()
+        await until_kept(tmp_path, len(visits))
+        await scene.service.forget("us-east-1", "people", ["face-alice"])
+        pictures = [await scene.service.face_picture(visit, "us-east-1") for visit in visits]
+        assert pictures == [None] * len(visits)
+        assert kept(tmp_path) == []
+
+
+async def test_who_is_deleted_after_they_left_takes_their_picture_along(tmp_path: Path) -> None:
+    async with a_scene(tmp_path, face_pictures_kept_hours=1.0) as scene:
+        await scene.see(3, nobody(2))
+        await scene.see(1, known("alice", 2))
+        await scene.see(8)
+        assert "exit alice left" in await scene.told()
+        await scene.service.aclose()
+        await scene.open()
+        await until_kept(tmp_path, 1)
+        await scene.service.forget("us-east-1", "people", ["face-alice"])
+        assert kept(tmp_path) == []
+
+
+async def test_a_face_that_is_deleted_while_its_picture_is_made_has_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(*args: Any) -> bytes:
+        begun.set()
+        assert go_on.wait(60)
+        return face_jpeg(*args)
+
+    monkeypatch.setattr("streamproc.events.service.face_jpeg", slowly)
+    seeing = asyncio.create_task(scene.see(0.4, known("alice", 1)))
+    assert await asyncio.to_thread(begun.wait, 60)
+    await scene.service.forget("us-east-1", "people", ["face-alice"])
+    go_on.set()
+    await seeing
+    [visit] = scene.service.open_visits()
+    assert await scene.service.face_picture(visit["VisitId"], "us-east-1") is None
 
 
 async def test_no_picture_is_left_where_the_config_says_none_now(tmp_path: Path) -> None:
     async with a_scene(tmp_path, face_pictures_kept_hours=1.0) as scene:
         await scene.see(2, known("alice", 1, 0.2))
-    assert list((tmp_path / "faces-seen").iterdir())
+    assert kept(tmp_path)
     async with a_scene(tmp_path):
         assert not (tmp_path / "faces-seen").exists()
+
+
+async def test_no_picture_is_left_where_no_events_are_kept_any_more(tmp_path: Path) -> None:
+    async with a_scene(tmp_path, face_pictures_kept_hours=1.0) as scene:
+        await scene.see(2, known("alice", 1, 0.2))
+    assert kept(tmp_path)
+    quiet = Config(storage={"data_dir": tmp_path}, events={"enabled": False})
+    async with AsyncExitStack() as stack:
+        assert await _open_events(quiet, similarity, scene.clock, stack) is None
+    assert not (tmp_path / "faces-seen").exists()
 
 
 async def test_a_time_that_no_calendar_has_does_no_harm(scene: Scene) -> None:
@@ -263,3 +461,20 @@ async def test_a_deleted_processors_numbers_begin_again(scene: Scene) -> None:
     assert await scene.service.log.standings() == []
     await scene.see(2, nobody(1))
     assert (await scene.told())[-1] == "enter unknown-1"
+
+
+async def test_a_deletion_that_is_told_with_the_last_breath_ends_nothing_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = scene.service.log.append
+
+    async def refusing(*_: Any) -> Any:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(scene.service.log, "append", refusing)
+    for name in ("door", "gate"):
+        await scene.state("DELETED", "STOPPED", name)
+    monkeypatch.setattr(scene.service.log, "append", append)
+    await scene.service.aclose()
+    await scene.open()
+    assert await scene.told() == ["STOPPED DELETED", "STOPPED DELETED"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streamproc.events.visits import Change, VisitPolicy, Visits
 from streamproc.model.event import EventKind
+from streamproc.model.face import BoundingBox, Face, IndexedFace, Match
 from tests.events.acting import (
     COLLECTION,
     KEY,
@@ -177,6 +178,49 @@ def test_two_strangers_who_cross_keep_their_numbers() -> None:
     assert sorted(lines(stage.told)) == ["enter unknown-1", "enter unknown-2"]
 
 
+def like(person: int, other: int, cosine: float, **more: Any) -> tuple[Face, Any]:
+    """Somebody whom nobody recognises, and who looks a little like another."""
+    looks = vector(person) * cosine + vector(other) * (1 - cosine**2) ** 0.5
+    return a_face(looks=looks.astype(np.float32), **more), ()
+
+
+def test_who_takes_anothers_place_at_once_does_not_keep_their_name() -> None:
+    stage = Stage()
+    stage.play(2, known("alice", 1))
+    stage.play(10, like(1, 2, 0.3, x=0.52))
+    assert lines(stage.told) == ["enter alice", "enter unknown-1", "exit alice left"]
+    assert stage.told[-1].body["LastSeen"] <= "1970-01-01T00:16:44.000Z", "2 s and a moment"
+
+
+def test_a_clear_face_that_nothing_confirms_keeps_no_name_for_long() -> None:
+    stage = Stage()
+    stage.play(2, known("alice", 1))
+    stage.play(20, like(1, 2, 0.6))
+    assert lines(stage.told) == ["enter alice", "enter unknown-1", "exit alice left"]
+    assert stage.told[-1].body["LastSeen"] <= "1970-01-01T00:16:47.400Z"
+
+
+def test_a_face_that_tells_nothing_keeps_a_name_for_a_minute_at_most() -> None:
+    stage = Stage()
+    stage.play(2, known("alice", 1))
+    for second in range(50):
+        stage.play(1, turned(seed=second))
+    assert lines(stage.told) == ["enter alice"]
+    for second in range(20):
+        stage.play(1, turned(seed=second))
+    assert lines(stage.told) == ["enter alice", "exit alice left"]
+
+
+def test_who_covers_a_stranger_for_a_moment_is_not_them() -> None:
+    stage = Stage()
+    stage.play(3, nobody(1))
+    face, _ = like(1, 2, 0.3, x=0.52)
+    stage.play(0.6, (face, (match_of("alice", 99.0),)))
+    stage.play(5, nobody(1), known("carol", 5, 0.9, 0.9))
+    assert "update alice unknown-1" not in lines(stage.told)
+    assert {visit.name for visit in stage.visits.open} >= {"unknown-1", "carol"}
+
+
 @pytest.mark.parametrize("somebody", [known("alice", 1, 0.2), nobody(1, 0.2)])
 def test_a_mirror_is_no_second_person(somebody: Any) -> None:
     stage = Stage()
@@ -269,6 +313,42 @@ def test_after_a_long_pause_only_names_go_on() -> None:
     ]  # fmt: skip
 
 
+def test_after_a_restart_no_place_lends_a_name() -> None:
+    stage = Stage()
+    stage.play(3, known("alice", 1))
+    stage.restarted()
+    stage.now += 3
+    stage.play(4, nobody(2))
+    assert [visit.name for visit in stage.visits.open] == ["alice", "unknown-1"]
+    assert stage.visits.owners[0] is stage.visits.open[1]
+    stage.play(4, nobody(2))
+    assert lines(stage.told) == ["enter alice", "enter unknown-1", "exit alice left"]
+    assert stage.told[-1].body["LastSeen"] == "1970-01-01T00:16:42.800Z"
+
+
+def test_after_a_restart_a_known_person_is_no_stranger_who_was_near() -> None:
+    stage = Stage()
+    stage.play(3, nobody(1))
+    stage.restarted()
+    stage.now += 3
+    stage.play(8, known("alice", 2, 0.52))
+    assert lines(stage.told) == ["enter unknown-1", "enter alice", "exit unknown-1 left"]
+
+
+def test_a_deleted_face_is_in_doubt_after_a_restart_too() -> None:
+    stage = Stage()
+    stage.play(3, known("alice", 1))
+    stage.visits.forget(COLLECTION, ["face-alice"])
+    stage.restarted()
+    other = Match(
+        IndexedFace("face-2", "image", "alice", BoundingBox(0.1, 0.1, 0.5, 0.5), 99.0, "1"), 91.0
+    )
+    stage.play(1, (a_face(looks=vector(1)), (other,)))
+    [alice] = stage.visits.open
+    assert alice.person is not None
+    assert alice.person.face_id == "face-2"
+
+
 def test_a_crash_behind_an_exit_tells_no_second_enter() -> None:
     stage = Stage()
     stage.play(3, known("alice", 1))
@@ -279,6 +359,46 @@ def test_a_crash_behind_an_exit_tells_no_second_enter() -> None:
     stage.play(3, known("alice", 1))
     stage.play(5.6)
     assert lines(stage.told) == ["enter alice", "exit alice left"]
+
+
+@pytest.mark.parametrize("reason", ["stopped", "failed", "deleted"])
+def test_a_processor_that_starts_again_may_see_the_same_video_again(reason: str) -> None:
+    stage = Stage()
+    stage.play(3, known("alice", 1))
+    stage.told += stage.visits.close(reason)
+    assert stage.visits.standing.media_s is None
+    stage.now = 1000.0
+    stage.play(3, known("alice", 1))
+    assert lines(stage.told) == ["enter alice", f"exit alice {reason}", "enter alice"]
+    assert stage.visits.repeated_total == 0
+
+
+def test_a_clock_that_is_set_back_hides_nobody() -> None:
+    stage = Stage()
+    stage.play(60, known("alice", 1))
+    stage.now -= 20.0
+    stage.play(3, known("bob", 2))
+    assert lines(stage.told) == ["enter alice", "exit alice video-lost", "enter bob"]
+
+
+def test_a_restart_may_read_a_whole_minute_again() -> None:
+    stage = Stage()
+    stage.play(60, known("alice", 1))
+    stage.restarted()
+    stage.now -= 55.0
+    stage.play(60, known("alice", 1))
+    stage.now -= 14.0
+    stage.play(16, known("alice", 1))
+    assert lines(stage.told) == ["enter alice"]
+
+
+def test_a_stranger_who_comes_back_after_the_video_was_lost_keeps_the_number() -> None:
+    stage = Stage()
+    stage.play(3, nobody(3))
+    stage.told += stage.visits.lose_video()
+    stage.now += 20
+    stage.play(3, nobody(3))
+    assert lines(stage.told) == ["enter unknown-1", "exit unknown-1 video-lost", "enter unknown-1"]
 
 
 def test_another_time_begins_anew() -> None:
@@ -297,6 +417,23 @@ def test_a_deleted_face_is_confirmed_by_nothing_but_another_match() -> None:
     assert len(stage.visits.forget(COLLECTION, ["face-alice"])) == 1
     stage.play(10, nobody(1))
     assert lines(stage.told) == ["enter alice", "enter unknown-1", "exit alice left"]
+
+
+def test_a_deleted_face_votes_for_nobody() -> None:
+    stage = Stage()
+    stage.frame(known("alice", 1))
+    assert stage.visits.forget(COLLECTION, ["face-alice"]) == []
+    stage.now += 0.2
+    stage.frame(known("alice", 1))
+    assert stage.told == [], "of two frames one was forgotten"
+
+
+def test_a_frame_without_a_match_recognises_nobody() -> None:
+    stage = Stage()
+    stage.frame(known("alice", 1, at=99.0))
+    stage.now += 1.0
+    stage.frame(nobody(1))
+    assert stage.told == []
 
 
 def test_a_crowd_is_bounded_and_counted() -> None:
@@ -354,7 +491,7 @@ def test_any_input_gives_each_visit_one_enter_then_updates_then_at_most_one_exit
         for _ in range(3):
             stage.now = max(stage.now + elapsed, 0.0)
             stage.frame(*faces)
-            assert len(stage.visits.open) <= 3 + (then == "restart")
+            assert len(stage.visits.open) <= 3
         if then == "restart":
             stage.restarted()
         elif then == "close":

@@ -60,6 +60,10 @@ class Mosquitto:
         host = "localhost" if self.certificate else "127.0.0.1"
         return f"{'mqtts' if self.certificate else 'mqtt'}://{host}:{self.port}"
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> "Mosquitto":
         config = self.folder / "mosquitto.conf"
         config.write_text(self._config())
@@ -87,6 +91,17 @@ class Mosquitto:
         self._process.terminate()
         self._process.wait(60)
         self._process = None
+
+    def save(self) -> None:
+        """Of one that remembers: what it knows now is known after a kill() too."""
+        assert self._process is not None
+        saved = self.folder / "mosquitto.db"
+        saved.unlink(missing_ok=True)
+        self._process.send_signal(signal.SIGUSR1)  # see mosquitto(8)
+        deadline = time.monotonic() + _START_S
+        while not saved.exists():  # written under another name first
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
 
     def freeze(self) -> None:
         """It takes connections, and does nothing."""
