@@ -6,11 +6,11 @@ media, or about when a processor is made.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
@@ -33,14 +33,12 @@ if TYPE_CHECKING:  # FAISS and FFmpeg, which a daemon without cameras need not w
     from streamproc.kvs.camera_url import SourceUrl
     from streamproc.kvs.live import CameraFeed, Target
 
-T = TypeVar("T")
-
 _ACTIVE_POLLS, _ACTIVE_POLL_S = 60, 1.0  # a new stream takes AWS some seconds
 _CONFIG: Final[dict[str, Any]] = {"connect_timeout": 10.0, "retries": {"max_attempts": 0}}
 
 
 class CameraWorld:
-    """Implements cameras.ports.World. aclose() it once no camera runs any more."""
+    """Implements cameras.ports.World."""
 
     def __init__(
         self,
@@ -54,7 +52,7 @@ class CameraWorld:
     ) -> None:
         """clients are the cameras' own: embedded services know them as camera_caller(). ready
         returns once collections may be asked. Raises ConfigError, which names the key, if a
-        camera's URL cannot be one, or not be read."""
+        camera's URL cannot be one, or not be read, or two cameras have the same stream."""
         self._clients = clients
         self._supervisor = supervisor
         self._collections = collections
@@ -64,15 +62,12 @@ class CameraWorld:
         self._sources = {name: _source(name, camera) for name, camera in self._settings.items()}
         self._role = internal_caller(config.server.account_id).arn
         self._making: dict[str, asyncio.Lock] = {}
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._video_arns: dict[str, str] = {}
         self.cameras: Sequence[Camera] = [
             _camera(name, camera, self._sources[name].shown, config.server.region)
             for name, camera in self._settings.items()
         ]
-
-    async def aclose(self) -> None:
-        """Finish what was begun."""
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
+        _require_a_stream_each(self.cameras)
 
     def feed(self, camera: Camera) -> Feed:
         from streamproc.kvs.live import CameraFeed, FeedOptions
@@ -95,11 +90,16 @@ class CameraWorld:
 
     async def video_stream(self, camera: Camera) -> str:
         async with self._open("kinesisvideo", camera) as client:
-            return await self._finish(self._video_stream(client, camera))
+            arn = await self._video_stream(client, camera)
+        self._video_arns[camera.name] = arn
+        return arn
+
+    def video_arn(self, camera: Camera) -> str:
+        return self._video_arns.get(camera.name, "")
 
     async def data_stream(self, camera: Camera) -> str:
         async with self._open("kinesis", camera) as client:
-            return await self._finish(self._data_stream(client, camera))
+            return await self._data_stream(client, camera)
 
     async def has_collection(self, camera: Camera) -> bool:
         await self._ready()
@@ -187,22 +187,20 @@ class CameraWorld:
         describe: Callable[[], Awaitable[tuple[str, str]]],
         create: Callable[[], Awaitable[None]],
     ) -> str:
-        try:
-            arn, status = await describe()
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
+        found = await _if_there(describe)
+        if found is None:
             try:
                 await create()
             except ClientError as refusal:  # somebody else was faster
-                if refusal.response["Error"]["Code"] != "ResourceInUseException":
+                if _code(refusal) != "ResourceInUseException":
                     raise
-            arn, status = await describe()
+            found = await _if_there(describe)
         for _ in range(_ACTIVE_POLLS):
-            if status in {"ACTIVE", "UPDATING"}:
-                return arn
+            if found is not None and found[1] in {"ACTIVE", "UPDATING"}:
+                return found[0]
             await self._clock.sleep(_ACTIVE_POLL_S)
-            arn, status = await describe()
+            found = await _if_there(describe)
+        status = found[1] if found is not None else "not there yet"
         raise TransientFailure(f"{what} is {status}, not ACTIVE")
 
     async def _inside_target(self, camera: Camera) -> "Target":
@@ -238,13 +236,6 @@ class CameraWorld:
         async with self._clients.open("kinesis-video-media", region) as client:
             await put_media_inside(client, stream, body, on_ack=on_ack)
 
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Finish the work even if the camera ends: no stream is left half made."""
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
-
 
 class _CameraFeed:
     """Implements cameras.ports.Feed."""
@@ -271,7 +262,7 @@ class _CameraFeed:
             fragments_total=view.fragments_received_total,
             last_fragment_at=view.last_fragment_timestamp,
             reconnects_total=view.reconnects_total,
-            packets_dropped_total=view.packets_dropped_total,
+            packets_dropped_total=view.packets_dropped_total + view.pictures_dropped_total,
         )
 
 
@@ -289,6 +280,18 @@ def _camera(name: str, settings: CameraConfig, shown: str, region: str) -> Camer
     )
 
 
+def _require_a_stream_each(cameras: Sequence[Camera]) -> None:
+    """Raises ConfigError: two cameras in one stream would throw each other out of it."""
+    by_stream: dict[tuple[str, str], str] = {}
+    for camera in cameras:
+        other = by_stream.setdefault((camera.region, camera.stream), camera.name)
+        if other != camera.name:
+            raise ConfigError(
+                f"config key cameras.{camera.name}.stream: {other} and {camera.name} have the same "
+                f"video stream, {camera.stream} of {camera.region}; a stream takes one camera"
+            )
+
+
 def _source(name: str, settings: CameraConfig) -> "SourceUrl":
     """Raises ConfigError, which names the key and shows no password."""
     from streamproc.kvs.camera_url import parse_source
@@ -297,7 +300,7 @@ def _source(name: str, settings: CameraConfig) -> "SourceUrl":
     if settings.url_file:
         key = f"cameras.{name}.url_file"
         try:
-            url = Path(settings.url_file).expanduser().read_text().strip()
+            url = Path(settings.url_file).expanduser().read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigError(
@@ -307,6 +310,22 @@ def _source(name: str, settings: CameraConfig) -> "SourceUrl":
         return parse_source(str(Path(url).expanduser()) if url.startswith("~") else url)
     except ConfigError as error:
         raise ConfigError(f"config key {key}: {error}") from None
+
+
+async def _if_there(
+    describe: Callable[[], Awaitable[tuple[str, str]]],
+) -> tuple[str, str] | None:
+    """None for a stream that is not there, or being made by somebody and not to be seen yet."""
+    try:
+        return await describe()
+    except ClientError as error:
+        if _code(error) != "ResourceNotFoundException":
+            raise
+        return None
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _words(service: str, error: Exception) -> str:

@@ -44,12 +44,8 @@ async def arrange(
     may_start = False
     # Looked at again before every step: a person may have been faster meanwhile.
     while (existing := world.processor(key)) is not None:
-        if differing := ", ".join(differences(existing.spec, camera, video_arn)):
-            tell(
-                f"Processor {camera.name} is left as it is, which is not as "
-                f"[cameras.{camera.name}] says: {differing}. Delete it, and the next start of "
-                "streamproc makes it anew."
-            )
+        if note := disagreement(camera, world):
+            tell(note)
             return
         if existing.was_started:
             break
@@ -65,6 +61,21 @@ async def arrange(
             )
             await sleep(COLLECTION_POLL_S)
     tell("")
+
+
+def disagreement(camera: Camera, world: World) -> str:
+    """What a person should know of a processor that is not what the camera asks for; "" for
+    nothing. Asks nobody far away."""
+    existing = world.processor((camera.region, camera.name))
+    if existing is None:
+        return ""
+    differing = ", ".join(differences(existing.spec, camera, world.video_arn(camera)))
+    if not differing:
+        return ""
+    return (
+        f"Processor {camera.name} is left as it is, which is not as [cameras.{camera.name}] says: "
+        f"{differing}. Delete it, and the next start of streamproc makes it anew."
+    )
 
 
 def differences(existing: ProcessorSpec, camera: Camera, video_arn: str) -> Iterator[str]:

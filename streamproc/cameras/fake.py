@@ -58,6 +58,9 @@ class FakeWorld:
     failures: list[Exception] = field(default_factory=list)
     videos_made: int = 0  # part of a video stream's ARN: the instant of its creation
 
+    def video_arn(self, camera: Camera) -> str:
+        return video_stream_arn(camera.region, ACCOUNT, camera.stream, self.videos_made)
+
     def feed(self, camera: Camera) -> ScriptedFeed:
         return self.feeds.setdefault(camera.name, ScriptedFeed())
 

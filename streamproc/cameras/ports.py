@@ -42,6 +42,10 @@ class World(Protocol):
         """ARN of its video stream, which is made if there is none."""
         ...
 
+    def video_arn(self, camera: Camera) -> str:
+        """What video_stream() told last, without asking again; "" before the first time."""
+        ...
+
     async def data_stream(self, camera: Camera) -> str:
         """ARN of its processor's data stream, which is made if there is none."""
         ...

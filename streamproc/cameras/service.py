@@ -1,7 +1,8 @@
 """Every camera of the configuration, read by the daemon: one that fails disturbs no other.
 
-Two tasks per camera: its feed, and the arrangement of its processor, until that is made. What
-either did not foresee is logged and tried again. Knows nothing of media, streams or processors.
+Two tasks per camera: its feed, and the arrangement of its processor, which is looked at again once
+it is made. What either did not foresee is logged and tried again. Knows nothing of media, streams
+or processors.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from streamproc.aio import backoff_seconds
-from streamproc.cameras.arrangement import arrange
+from streamproc.cameras.arrangement import arrange, disagreement
 from streamproc.cameras.ports import Feed, World
 from streamproc.cameras.view import Camera, CameraView
 from streamproc.clock import Clock
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 AGAIN_S: Final = 1.0  # least pause before a feed that ended by itself, as none should, runs again
 BACKOFF_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 8.0
+LOOK_AGAIN_S: Final = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +107,10 @@ class Cameras:
     async def _arrange(self, watched: _Watched) -> None:
         try:
             await arrange(watched.camera, self._world, watched.tell, self._clock.sleep)
+            # The stream may be deleted, and made again by the feed: its processor has the former.
+            while True:
+                await self._clock.sleep(LOOK_AGAIN_S)
+                watched.tell(disagreement(watched.camera, self._world))
         except Exception as error:
             watched.note = (
                 f"Its processor cannot be made just now, which is tried again: {_words(error)}"

@@ -26,7 +26,7 @@ class Camera:
     region: str
     url: str  # masked
     stream: str  # name of its video stream
-    retention_hours: int = 24
+    retention_hours: int = 0  # of its video stream, where that is made for it
     collection: str = ""  # "" asks for no processor
     data_stream: str = ""  # name of the processor's
     face_match_threshold: float = 90.0
@@ -46,7 +46,7 @@ class FeedView:
     fps: float | None = None  # None where the camera does not say
     transcoding: bool = False
     bytes_per_second: float = 0.0
-    bytes_total: int = 0  # sent to the stream
+    bytes_total: int = 0  # of coded video that came, whether or not it was sent on
     fragments_total: int = 0  # acknowledged by the stream
     last_fragment_at: float | None = None  # seconds since the epoch
     reconnects_total: int = 0

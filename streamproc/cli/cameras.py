@@ -7,8 +7,7 @@ Tables are camera_tables.py's.
 
 import time
 from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import RenderableType
@@ -17,7 +16,11 @@ from streamproc.cli.access import DEFAULT_ENDPOINT_URL, EndpointUrl, Region, run
 from streamproc.cli.camera_tables import Camera, camera_table, sight_facts
 from streamproc.cli.output import AsJson, print_json, redraw, show, waiting
 from streamproc.cli.own_operations import call
+from streamproc.cli.source import UrlFile, given_source
 from streamproc.errors import StreamprocError
+
+if TYPE_CHECKING:
+    from streamproc.kvs.camera_url import SourceUrl
 
 cameras = typer.Typer(help="See the cameras that the daemon reads, or look through any other.")
 
@@ -68,10 +71,7 @@ def check(
     url: Annotated[
         str | None, typer.Argument(help="rtsp(s)://, http(s)://, webcam:0 or a file.")
     ] = None,
-    url_file: Annotated[
-        Path | None,
-        typer.Option(help="A file that holds the URL: no password on the command line."),
-    ] = None,
+    url_file: UrlFile = None,
     seconds: Annotated[float, typer.Option(min=0.5, max=300, help="How long to look.")] = 5.0,
     transport: Annotated[
         Literal["tcp", "udp"], typer.Option(help="How RTSP carries media.")
@@ -79,27 +79,18 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Open a camera for some seconds and say what it sends. Nothing is saved or sent on."""
-    if (url is None) == (url_file is None):
-        raise StreamprocError("give either the camera's URL or --url-file")
-    if url_file is not None:
-        try:
-            url = url_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise StreamprocError(f"--url-file {url_file} cannot be read: {error}") from None
-    assert url is not None
-    sight = _look(url, transport, seconds)
+    sight = _look(given_source(url, url_file), transport, seconds)
     if as_json:
         print_json(sight)
     else:
         show(sight_facts(sight))
 
 
-def _look(url: str, transport: Literal["tcp", "udp"], seconds: float) -> Camera:
+def _look(source: "SourceUrl", transport: Literal["tcp", "udp"], seconds: float) -> Camera:
     """Raises StreamprocError in a person's words if there is nothing to be seen."""
     from streamproc.kvs.camera_input import open_input
-    from streamproc.kvs.camera_url import SourceKind, parse_source
+    from streamproc.kvs.camera_url import SourceKind
 
-    source = parse_source(url)
     with (
         waiting(f"opening {source}") as tell,
         open_input(source, transport=transport, transcode=True) as camera,

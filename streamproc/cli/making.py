@@ -27,8 +27,10 @@ RETENTION_H = 24
 """Of a video stream that is made on the way; without any, nothing could be read again."""
 
 
-async def ensure_video_stream(access: Access, name: str, *, create: bool, told: Told) -> str:
-    """The ARN of the stream, ACTIVE."""
+async def ensure_video_stream(
+    access: Access, name: str, *, create: bool, told: Told, retention_hours: int = RETENTION_H
+) -> str:
+    """The ARN of the stream, ACTIVE. retention_hours are of one that is made."""
     from botocore.exceptions import ClientError
 
     async with access.clients.open("kinesisvideo", access.region, **CLIENT_CONFIG) as client:
@@ -45,8 +47,9 @@ async def ensure_video_stream(access: Access, name: str, *, create: bool, told: 
                 raise await nearest(
                     error, "video stream", name, access, video_stream_names, _CREATE
                 ) from None
-            await client.create_stream(StreamName=name, DataRetentionInHours=RETENTION_H)
-            told(f"made the video stream {name}, which keeps {RETENTION_H} hours")
+            await client.create_stream(StreamName=name, DataRetentionInHours=retention_hours)
+            keeps = f"{retention_hours} hours" if retention_hours else "nothing"
+            told(f"made the video stream {name}, which keeps {keeps}")
             info = await described()
         for _ in range(_ACTIVE_TRIES):
             if info["Status"] == "ACTIVE":

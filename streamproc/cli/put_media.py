@@ -18,6 +18,7 @@ import typer
 from streamproc.aio import backoff_seconds
 from streamproc.cli.access import DEFAULT_ENDPOINT_URL, EndpointUrl, Region, plain_words
 from streamproc.cli.completion import video_streams
+from streamproc.cli.source import UrlFile, given_source
 from streamproc.cli.terminal import harmless
 from streamproc.cli.video_target import target_finder
 from streamproc.errors import StreamprocError
@@ -40,16 +41,17 @@ class Transport(StrEnum):
 
 
 def put_media(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A video file, a folder of them, rtsp(s)://..., http(s)://..., or webcam:0."
-        ),
-    ],
     stream: Annotated[
         str,
         typer.Option(help="Name of the Kinesis video stream.", autocompletion=video_streams),
     ],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A video file, a folder of them, rtsp(s)://..., http(s)://..., or webcam:0."
+        ),
+    ] = None,
+    url_file: UrlFile = None,
     endpoint_url: EndpointUrl = DEFAULT_ENDPOINT_URL,
     region: Region = None,
     fast: Annotated[
@@ -90,9 +92,7 @@ def put_media(
 
     H.264 and H.265 are passed on as they are. A camera that breaks is opened again, for ever.
     """
-    from streamproc.kvs.camera_url import parse_source
-
-    parsed = parse_source(source)
+    parsed = given_source(source, url_file)
     find_target = target_finder(stream, endpoint_url, region, create)
     if parsed.is_live:
         from streamproc.cli.put_live import put_live

@@ -3,17 +3,15 @@
 Knows the control plane of Kinesis Video; knows nothing of media.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from streamproc.cli.access import CLIENT_CONFIG, Access, find_access
-from streamproc.errors import StreamprocError
+from streamproc.cli.making import ensure_video_stream
+from streamproc.cli.output import say
 
 if TYPE_CHECKING:
     from streamproc.kvs.live import Target
-
-_ACTIVE_TRIES, _ACTIVE_PAUSE_S = 60, 1.0  # a new stream takes AWS some seconds
 
 
 def target_finder(
@@ -34,28 +32,11 @@ def target_finder(
 
 
 async def _data_endpoint(access: Access, stream: str, create: bool) -> str:
-    from botocore.exceptions import ClientError
+    def told(line: str) -> None:
+        say(line, err=True)
 
+    # Live video passes through: who wants it kept makes the stream with a retention.
+    await ensure_video_stream(access, stream, create=create, told=told, retention_hours=0)
     async with access.clients.open("kinesisvideo", access.region, **CLIENT_CONFIG) as control:
-        try:
-            description = await control.describe_stream(StreamName=stream)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            if not create:
-                raise StreamprocError(
-                    f"there is no stream {stream} in {access.region} at {access.endpoint_url}; "
-                    "--create makes one"
-                ) from None
-            await control.create_stream(StreamName=stream)
-            description = await control.describe_stream(StreamName=stream)
-        for _ in range(_ACTIVE_TRIES):
-            status = description["StreamInfo"]["Status"]
-            if status == "ACTIVE":
-                break
-            await asyncio.sleep(_ACTIVE_PAUSE_S)
-            description = await control.describe_stream(StreamName=stream)
-        else:
-            raise StreamprocError(f"stream {stream} is {status}, not ACTIVE; try again later")
         answer = await control.get_data_endpoint(StreamName=stream, APIName="PUT_MEDIA")
         return str(answer["DataEndpoint"])

@@ -20,6 +20,7 @@ from streamproc.cli.access import DEFAULT_ENDPOINT_URL, Access, EndpointUrl, Reg
 from streamproc.cli.events import Event, Kind, follow_events, latest, print_line
 from streamproc.cli.output import say
 from streamproc.cli.own_operations import OperationRefused, call
+from streamproc.cli.source import FROM_STDIN, UrlFile, given_source
 from streamproc.errors import StreamprocError
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ _ENDS_WITHIN_S = 10.0
 
 def watch(
     source: Annotated[
-        str, typer.Argument(help="webcam:0, a video file, rtsp://… or http://…, as for put-media.")
-    ],
+        str | None,
+        typer.Argument(help="webcam:0, a video file, rtsp://… or http://…, as for put-media."),
+    ] = None,
+    url_file: UrlFile = None,
     know: Annotated[
         list[str] | None,
         typer.Option(metavar="PHOTO=NAME", help="Somebody to be recognised; may be repeated."),
@@ -53,13 +56,11 @@ def watch(
 ) -> None:
     """Recognise people on a camera or in a file, now: makes what that needs and prints who comes
     and goes. Ctrl-C ends it; what it made stays."""
-    from streamproc.kvs.camera_url import parse_source
-
     if endpoint_url == "aws":
         raise StreamprocError("watch needs a streamproc: AWS has no events; name an --endpoint-url")
-    where = parse_source(source)
+    where = given_source(source, url_file)
     if not where.is_live and not Path(where.url).exists():
-        raise StreamprocError(f"there is no {source}; give a file, a camera's URL or webcam:0")
+        raise StreamprocError(f"there is no {where}; give a file, a camera's URL or webcam:0")
     plan = _Plan(where, [_known(each) for each in know or ()], name, collection, threshold)
     run(endpoint_url, region, plan.play)
 
@@ -182,13 +183,17 @@ async def _analysed(access: Access, name: str) -> None:
 async def _camera(
     access: Access, source: "SourceUrl", stream: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`streamproc put-media` as anybody would run it; what it says goes to standard error."""
+    """`streamproc put-media` as anybody would run it, but that nobody sees its URL; what it says
+    goes to standard error."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "streamproc", "put-media", source.url, "--stream", stream,
-        "--endpoint-url", access.endpoint_url, "--region", access.region,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-m", "streamproc", "put-media", "--url-file", FROM_STDIN,
+        "--stream", stream, "--endpoint-url", access.endpoint_url, "--region", access.region,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(source.url.encode())
+    process.stdin.close()
     heard = asyncio.create_task(_pass_on(process))
     try:
         yield process

@@ -11,6 +11,9 @@ from itertools import islice
 
 from streamproc.kvs.coded import CodedPacket
 
+PACKET_BYTES = 300
+"""What a packet takes in memory beside its payload: a source of tiny ones is bounded, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedPacket:
@@ -59,7 +62,7 @@ class Backlog:
         self._wants_keyframe = False
         self._packets.append(PlacedPacket(self._number, at_s, packet))
         self._number += 1
-        self._bytes += len(packet.payload)
+        self._bytes += len(packet.payload) + PACKET_BYTES
         while self._packets and self._is_full():
             self._drop_group()
         self._changed.set()
@@ -142,7 +145,7 @@ class Backlog:
     def _forget(self) -> bool:
         """Whether the oldest packet had been sent."""
         packet = self._packets.popleft()
-        self._bytes -= len(packet.packet.payload)
+        self._bytes -= len(packet.packet.payload) + PACKET_BYTES
         was_taken = self._taken > 0
         if was_taken:
             self._taken -= 1

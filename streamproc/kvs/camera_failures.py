@@ -29,10 +29,10 @@ class CameraUnreachable(TransientFailure):
 
 
 def in_words(
-    error: Exception, source: SourceUrl, timeout_s: float
+    error: Exception, source: SourceUrl, timeout_s: float, waited_s: float = 0.0
 ) -> CameraRefused | CameraUnreachable:
-    """What an error of PyAV while opening or reading means. May ask the network for some
-    seconds, so it belongs on a thread."""
+    """What an error of PyAV while opening or reading means, after waited_s seconds of it. May
+    ask the network for some seconds, so it belongs on a thread."""
     if isinstance(error, CameraRefused | CameraUnreachable):
         return error
     match error:
@@ -54,6 +54,13 @@ def in_words(
             )
         case av.HTTPError() | av.HTTPClientError():
             return CameraUnreachable(f"{source} answers: {_said(error, source)}")
+        case av.InvalidDataError() if source.kind is SourceKind.RTSP:
+            # So FFmpeg calls an answer that does not come, or breaks off, as well as a wrong one.
+            if waited_s >= timeout_s:
+                return CameraUnreachable(f"{source} sends nothing for {timeout_s:g} s")
+            return CameraUnreachable(
+                f"{source} breaks off, or does not speak RTSP: is it busy, and the port right?"
+            )
         case av.InvalidDataError() | av.DemuxerNotFoundError():
             return CameraRefused(
                 f"{source} answers, but with nothing that is video; check port and path",

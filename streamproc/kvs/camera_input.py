@@ -16,18 +16,19 @@ import av
 from av.stream import Discard
 
 from streamproc.errors import MediaError
-from streamproc.kvs.camera_failures import CameraRefused, in_words
+from streamproc.kvs.camera_failures import CameraRefused, CameraUnreachable, in_words
 from streamproc.kvs.camera_url import SourceKind, SourceUrl, parse_source
 from streamproc.kvs.coded import CODEC_IDS, CodedPacket, Conformer, Facts
 from streamproc.kvs.live_clock import Pacer
 from streamproc.kvs.pictures import Part, whole_pictures
 from streamproc.kvs.tracks import codec_name, left_out, video_stream
-from streamproc.kvs.transcoding import Latest, TimedPicture, encoded
+from streamproc.kvs.transcoding import PIXELS_MAX, Latest, TimedPicture, encoded, require_size
 
 Transport: TypeAlias = Literal["tcp", "udp"]
 
 KEYFRAME_TIMEOUT_S = 30.0
-"""Cameras that save bandwidth send one every 10 s or so."""
+"""So long nothing that can be shown may come. Cameras that save bandwidth send a keyframe every
+10 s or so."""
 
 _TICKS = 90_000
 _FRAME_S = Fraction(1, 25)  # where a source tells neither durations nor a rate
@@ -59,6 +60,10 @@ class Input(Protocol):
 
         Raises CameraRefused or CameraUnreachable.
         """
+        ...
+
+    def stop(self) -> None:
+        """From any thread: packets() ends when the source next sends something."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -111,13 +116,16 @@ class CameraInput:
         self.packets_before_keyframe_total = 0
         self._resources = ExitStack()
         self._latest: Latest[TimedPicture] | None = None
+        self._is_stopped = False
+        began_s = time.monotonic()
         options = _options(source, transport, verify_tls)
         try:
             self._container = av.open(
                 source.url, "r", options=options, timeout=timeout_s, metadata_errors="replace"
             )
         except (av.FFmpegError, OSError) as error:
-            raise in_words(error, source, timeout_s) from None
+            waited_s = time.monotonic() - began_s
+            raise in_words(error, source, timeout_s, waited_s) from None
         self._resources.callback(self._container.close)
         try:
             self._stream = self._chosen(transcode)
@@ -142,18 +150,28 @@ class CameraInput:
                 "set the camera to H.264, or let it be transcoded here (--transcode; in the "
                 "config: transcode = true)"
             )
+        size = (stream.codec_context.width, stream.codec_context.height)
+        if transcoding:
+            try:
+                require_size(*size)
+            except MediaError as error:
+                raise CameraRefused(f"{source}: {error}") from None
+            # A small file may unpack to gigabytes: no later picture is decoded either.
+            stream.codec_context.options = {"max_pixels": str(PIXELS_MAX)}
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all
         rate = stream.average_rate or stream.guessed_rate
         fps = float(rate) if rate and 0 < rate <= _FPS_MAX else None
-        size = (stream.codec_context.width, stream.codec_context.height)
         self.facts = Facts(codec, *size, fps, transcoding, left_out(container, stream))
         return stream
 
     @property
     def pictures_dropped_total(self) -> int:
         return self._latest.dropped_total if self._latest is not None else 0
+
+    def stop(self) -> None:
+        self._is_stopped = True
 
     def packets(self) -> Iterator[CodedPacket]:
         try:
@@ -172,7 +190,7 @@ class CameraInput:
         conformer = Conformer(
             self.facts.codec, context.extradata or b"", context.width, context.height
         )
-        began_s = time.monotonic()
+        coded_s = time.monotonic()
         is_begun = False
         parts = (
             Part(bytes(packet), pts_s, duration_s, packet.is_keyframe)
@@ -185,9 +203,10 @@ class CameraInput:
             if coded is not None:
                 is_begun = True
                 yield coded
+                coded_s = time.monotonic()
                 continue
             self.packets_before_keyframe_total += 1
-            if not is_begun and time.monotonic() - began_s > KEYFRAME_TIMEOUT_S:
+            if time.monotonic() - coded_s > KEYFRAME_TIMEOUT_S:
                 raise CameraRefused(
                     f"{self._source} sent no keyframe for {KEYFRAME_TIMEOUT_S:.0f} s; set the "
                     "camera's keyframe (I-frame) interval to 1 or 2 s",
@@ -196,16 +215,21 @@ class CameraInput:
 
     def _pictures(self) -> Iterator[TimedPicture]:
         with self._resources.pop_all():  # closed on the thread that reads
+            shown_s = time.monotonic()
             for packet, pts_s, _ in self._timed():
                 at_s = pts_s
-                try:
-                    frames = packet.decode()
-                except av.InvalidDataError:
-                    continue  # one broken picture; the next one may be whole
+                frames = _decoded(packet)
                 for frame in frames:
                     if frame.pts is not None and not self._is_untimed:
                         at_s = float(frame.pts * (frame.time_base or Fraction(1)))
                     yield TimedPicture(at_s, frame)
+                if frames:
+                    shown_s = time.monotonic()
+                elif time.monotonic() - shown_s > KEYFRAME_TIMEOUT_S:
+                    raise CameraUnreachable(
+                        f"{self._source} sent no {self.facts.codec} picture that can be decoded "
+                        f"for {KEYFRAME_TIMEOUT_S:.0f} s"
+                    )
 
     @property
     def _is_untimed(self) -> bool:
@@ -231,7 +255,11 @@ class CameraInput:
             yield packet, pts_s, duration_s
 
     def _data(self) -> Iterator["av.Packet[av.VideoStream]"]:
-        return (packet for packet in self._container.demux(self._stream) if packet.size)
+        for packet in self._container.demux(self._stream):
+            if self._is_stopped:
+                return
+            if packet.size:
+                yield packet
 
     def __enter__(self) -> Self:
         return self
@@ -245,6 +273,14 @@ class CameraInput:
         if self._latest is not None:
             self._latest.close()
         self._resources.close()
+
+
+def _decoded(packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
+    """No pictures from a packet that is broken, or too large: the next one may be whole."""
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []
 
 
 def _led(

@@ -15,10 +15,12 @@ MASK = "***"
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _WEBCAM = re.compile(r"webcam:(\d+)|/dev/video(\d+)")
-_LOGIN = re.compile(r"[^/\s:@]+:[^/\s]+@")
+# What can only have been meant as a URL: rtsp:/user:password@host as well as "rtsp://…" in quotes.
+_NEARLY_URL = re.compile(r"://|:.*@", re.DOTALL)
 # Query members and, as some cameras have it, parts of the path: /user=admin_password=1234
 _SECRET = re.compile(
-    r"((?:pass\w*?|pwd|psw|token|secret|auth\w*?|key|api_?key|signature|sig)=)([^&;#?/\s]+)",
+    r"((?:pas\w*|pwd|psw|token|secret|auth\w*|session\w*|key|signature|sig|(?<![a-z0-9])(?:pw|p|sid))"
+    r"(?:=|%3D))([^&;\s]+)",
     re.IGNORECASE,
 )
 
@@ -91,10 +93,13 @@ def parse_source(text: str) -> SourceUrl:
     if scheme is None:
         if text.startswith("webcam"):
             raise ConfigError(f"{text} names no webcam; the first one is webcam:0")
-        if _LOGIN.match(text):
-            raise ConfigError("the source has a login but no scheme; write rtsp:// before it")
+        if _NEARLY_URL.search(text):
+            raise ConfigError(
+                "the source is no URL as it stands, for it does not begin with rtsp:// or http:// "
+                "and the like; leave out what stands before that, such as a quote or a space"
+            )
         kind = SourceKind.FOLDER if Path(text).is_dir() else SourceKind.FILE
-        return SourceUrl(kind, text, text)
+        return SourceUrl(kind, text, masked(text))
     kind_of_url = _KINDS.get(scheme[1].lower())
     if kind_of_url is None:
         raise ConfigError(
@@ -106,27 +111,26 @@ def parse_source(text: str) -> SourceUrl:
 
 def masked(url: str) -> str:
     """The URL without its password, and without what its query calls a password, key or token:
-    rtsp://user:***@host/cam. Whatever is not a URL is left as it is, but for the latter."""
+    rtsp://user:***@host/cam. A login of one word may be a token, so it is hidden, too. Whatever
+    is not a URL is left as it is, but for the query."""
     scheme = _SCHEME.match(url)
     if scheme is not None:
         head, rest = scheme[0], url[scheme.end() :]
         login, at, place = _split_login(rest)
         user, colon, _ = login.partition(":")
-        url = f"{head}{user}{colon and ':' + MASK}{at}{place}"
+        url = f"{head}{user + colon if colon else ''}{at and MASK}{at}{place}"
     return _SECRET.sub(rf"\1{MASK}", url)
 
 
 def _split_login(rest: str) -> tuple[str, str, str]:
     """What follows ://, as user and password, the @, and the place; the first two may be empty."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in authority and ":" in authority and not authority.startswith("["):
-        # A password with / or # in it should have been encoded; where it was not, better to
-        # hide a port than to show the password.
-        is_port = authority.rpartition(":")[2].isdigit()
-        authority = rest.partition("?")[0] if is_port else rest
-    if "@" not in authority:
+    may_have = "@" in authority or (":" in authority and not authority.startswith("["))
+    if "@" not in rest or not may_have:
         return "", "", rest
-    end = authority.rindex("@")
+    # A password with / ? # or @ in it should have been encoded; where it was not, better to hide
+    # a port, or part of a path, than to show the password.
+    end = rest.rindex("@")
     return rest[:end], "@", rest[end + 1 :]
 
 
@@ -149,6 +153,9 @@ def _check(url: str) -> None:
 def _secrets(url: str) -> set[str]:
     scheme = _SCHEME.match(url)
     login = _split_login(url[scheme.end() :])[0] if scheme else ""
-    found = {value for _, value in _SECRET.findall(url)} | {login.partition(":")[2]}
+    user, colon, password = login.partition(":")
+    found = {value for _, value in _SECRET.findall(url)} | {password if colon else user}
+    # What others quote may end where the path or the query does, and may be decoded.
+    found |= {re.split(r"[/?#]", secret, maxsplit=1)[0] for secret in found}
     found |= {unquote(secret) for secret in found}
     return found - {""}

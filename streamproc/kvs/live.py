@@ -8,16 +8,13 @@ of what is made of the stream.
 import asyncio
 import logging
 import random
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 from botocore.credentials import Credentials
 
-from streamproc.aio import do_and_tell, settle
 from streamproc.clock import Clock
 from streamproc.errors import StreamprocError
 from streamproc.kvs import failures, producer
@@ -29,7 +26,8 @@ from streamproc.kvs.camera_url import SourceKind, SourceUrl, parse_source
 from streamproc.kvs.coded import CodedPacket, Facts
 from streamproc.kvs.feed_view import QUICK_FOR_S, FeedStatus, FeedView, Rate, retry_wait_s
 from streamproc.kvs.live_clock import LiveClock
-from streamproc.kvs.live_session import LiveSession
+from streamproc.kvs.live_connection import Connection
+from streamproc.kvs.live_session import LiveSession, while_it_answers
 
 __all__ = ["CameraFeed", "FeedOptions", "FeedStatus", "FeedView", "PutMedia", "Target"]
 
@@ -39,6 +37,7 @@ _STEADY_S = 10.0
 """A camera that was live for so long starts its attempts from the beginning."""
 
 _DRAIN_TIMEOUT_S = 5.0
+_SESSION_EVERY_S = 1.0  # at most; PutMedia takes five a second of a stream
 _STEP_BACK_S = 2.0  # more than B-frames reach back: this machine's clock was set
 # What is wrong with the media itself: sending it again would be refused again.
 _UNSENDABLE = {
@@ -132,7 +131,7 @@ class CameraFeed:
         self._backlog = Backlog(options.backlog_s_max, options.backlog_bytes_max)
         self._live_clock = LiveClock()
         self._rate = Rate()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._status, self._message = FeedStatus.CONNECTING, ""
         self._stream_trouble = ""
         self._facts: Facts | None = None
@@ -143,6 +142,7 @@ class CameraFeed:
         self._live_at: float | None = None  # when this connection's first packet came, monotonic
         self._down_since = clock.monotonic()
         self._was_live = False
+        self._session_began: float | None = None  # monotonic
 
     def view(self) -> FeedView:
         status, message = self._status, self._message
@@ -220,8 +220,24 @@ class CameraFeed:
 
     async def _watch(self) -> None:
         """One connection to the camera; ends by CameraRefused or CameraUnreachable."""
-        connection = self._connection = _Connection(self)
+        options = self._options
+        open_input = partial(
+            self._open_input,
+            self.source,
+            transport=options.transport,
+            transcode=options.transcode,
+            timeout_s=options.timeout_s,
+            verify_tls=options.verify_tls,
+        )
+        connection = self._connection = Connection(
+            f"camera-{self.stream}",
+            open_input,
+            self._clock.now,
+            opened=self._opened,
+            arrived=self._arrived,
+        )
         await connection.run()
+        raise CameraUnreachable(f"{self.source} ended the stream")
 
     def _end_connection(self) -> float:
         """How long the camera was live, in seconds; 0 where it never was."""
@@ -240,12 +256,12 @@ class CameraFeed:
         lasted_s, self._live_at, self._down_since = now - self._live_at, None, now
         return max(lasted_s, 1e-6)
 
-    def opened(self, connection: "_Connection", facts: Facts) -> None:
+    def _opened(self, connection: Connection, facts: Facts) -> None:
         """The camera answers, on the loop."""
         if connection is self._connection:
             self._facts = facts
 
-    def arrived(self, connection: "_Connection", packet: CodedPacket, arrival_s: float) -> None:
+    def _arrived(self, connection: Connection, packet: CodedPacket, arrival_s: float) -> None:
         """A packet came, on the loop."""
         if connection is not self._connection:
             return  # from one that was given up
@@ -272,10 +288,11 @@ class CameraFeed:
             if self._received > reached:
                 attempt, reached = 0, self._received
             try:
+                await self._pause_between_sessions()
                 target = await self._find_target()
                 self._sessions += 1
                 session = LiveSession(self._backlog)
-                await self._put(
+                putting = self._put(
                     target.endpoint_url,
                     self.stream,
                     session.body(),
@@ -283,6 +300,7 @@ class CameraFeed:
                     credentials=target.credentials,
                     on_ack=partial(self._acknowledged, session),
                 )
+                await while_it_answers(putting, session, self._clock)
                 session.succeeded()
                 self._stream_told("")
             except (StreamprocError, *failures.TROUBLE) as error:
@@ -296,9 +314,18 @@ class CameraFeed:
                 )
                 attempt += 1
 
+    async def _pause_between_sessions(self) -> None:
+        """A camera whose parameter sets change with every keyframe asks for one each time."""
+        if self._session_began is not None:
+            wait_s = self._session_began + _SESSION_EVERY_S - self._clock.monotonic()
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
+        self._session_began = self._clock.monotonic()
+
     def _acknowledged(self, session: LiveSession, ack: Ack) -> None:
         if ack.event_type not in {"RECEIVED", "PERSISTED"}:
             return
+        session.answered()
         self._received += ack.event_type == "RECEIVED"
         self._persisted += ack.event_type == "PERSISTED"
         if ack.timecode is not None:
@@ -332,52 +359,6 @@ class CameraFeed:
     def _changed(self) -> None:
         if self._on_change is not None:
             self._on_change(self.view())
-
-
-class _Connection:
-    """One opening of the camera, on a thread that nobody waits for: a blocked read ends by its
-    timeout, and what it still brings is ignored."""
-
-    def __init__(self, feed: CameraFeed) -> None:
-        self.camera: Input | None = None
-        self._feed = feed
-        self._loop = asyncio.get_running_loop()
-        self._is_over = threading.Event()
-
-    async def run(self) -> None:
-        done: asyncio.Future[Any] = self._loop.create_future()
-        told = partial(settle, done)
-        threading.Thread(
-            target=do_and_tell,
-            args=(self._loop, self._work, told),
-            name=f"camera-{self._feed.stream}",
-            daemon=True,
-        ).start()
-        await done
-
-    def end(self) -> None:
-        self._is_over.set()
-
-    def _work(self) -> None:
-        feed, options = self._feed, self._feed._options
-        with feed._open_input(
-            feed.source,
-            transport=options.transport,
-            transcode=options.transcode,
-            timeout_s=options.timeout_s,
-            verify_tls=options.verify_tls,
-        ) as camera:
-            self.camera = camera
-            self._call(feed.opened, camera.facts)
-            for packet in camera.packets():
-                if self._is_over.is_set():
-                    return
-                self._call(feed.arrived, packet, feed._clock.now())
-        raise CameraUnreachable(f"{feed.source} ended the stream")
-
-    def _call(self, heard: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens
-            self._loop.call_soon_threadsafe(heard, self, *args)
 
 
 def _stream_words(error: Exception) -> str:

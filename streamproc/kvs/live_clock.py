@@ -26,7 +26,8 @@ class LiveClock:
 
     Anchored to the first arrival, and from then on the source's own pace between pictures, turned
     slowly towards the least delayed arrival of the last seconds. A picture is never dated more than
-    2 s into the future. A new anchor never takes time back, unless the machine's own clock was.
+    2 s into the future. A new anchor takes time back only for that, or if the machine's own clock
+    was set back.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,9 @@ class LiveClock:
         return at_s
 
     def _anchor(self, pts_s: float, arrival_s: float) -> None:
-        at_s = arrival_s if self.reached_s is None else max(arrival_s, self.reached_s + 0.001)
+        at_s = arrival_s
+        if self.reached_s is not None:
+            at_s = max(arrival_s, min(self.reached_s + 0.001, arrival_s + _AHEAD_S_MAX))
         self._offset_s = at_s - pts_s
         self._window.clear()
         self._window_since_s = arrival_s

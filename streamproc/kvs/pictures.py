@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from streamproc.mkv import nal
 
+PARTS_MAX, BYTES_MAX = 256, 8 * 1024 * 1024
+"""Of one picture. What goes on for longer is passed on as it is, rather than kept for ever."""
+
 _H264_SLICES = {1, 5}
 _HEVC_SLICES = range(32)
 
@@ -31,21 +34,29 @@ class Part:
 def whole_pictures(codec: str, parts: Iterable[Part]) -> Iterator[Part]:
     """Every picture whole; codec is h264 or hevc. Behind start codes a keyframe is held back until
     the next packet comes, which may be its rest; nothing else is."""
-    held: Part | None = None
+    held: list[Part] = []
+    held_bytes = 0
     for part in parts:
-        if held is not None:
-            if rest := _rest(codec, part.payload):
-                # The first packet of a stream has its time from here: RTSP gives it none.
-                held = replace(part, payload=held.payload + rest, keyframe=True)
+        if held:
+            rest = _rest(codec, part.payload)
+            if rest and len(held) < PARTS_MAX and held_bytes + len(rest) <= BYTES_MAX:
+                held.append(replace(part, payload=rest))
+                held_bytes += len(rest)
                 continue
-            yield held
-            held = None
+            yield _whole(held)
+            held = []
         if part.keyframe and nal.has_start_code(part.payload):
-            held = part
+            held, held_bytes = [part], len(part.payload)
         else:
             yield part
-    if held is not None:
-        yield held
+    if held:
+        yield _whole(held)
+
+
+def _whole(parts: list[Part]) -> Part:
+    # The first packet of a stream has its time from the later ones: RTSP gives it none.
+    payload = b"".join(part.payload for part in parts)
+    return replace(parts[-1], payload=payload, keyframe=True)
 
 
 def _rest(codec: str, payload: bytes) -> bytes:

@@ -25,10 +25,12 @@ KEYFRAME_S = 1.0
 PICTURES_MAX = 3
 """Decoded pictures that wait for the encoder; one of 4K has 12 MB."""
 
+PIXELS_MAX = 4096 * 2304
+"""Level 5.1 of H.264, which is what hardware decodes."""
+
 _TICKS = 90_000
 _EARLY_S = 0.005  # times jitter
 _DURATION_S = 1 / 25  # of the first picture; each further one lasts as the one before did
-_PIXELS_MAX = 4096 * 2304
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,9 @@ class H264Encoder:
         self._last_s: float | None = None
 
     def encode(self, picture: TimedPicture) -> list[CodedPacket]:
-        """Raises MediaError if the picture is larger than 4096 x 2304."""
+        """Raises MediaError as require_size() does."""
         width, height = picture.frame.width & ~1, picture.frame.height & ~1
-        if width * height > _PIXELS_MAX:
-            raise MediaError(
-                f"pictures of {width}x{height} are too large to be transcoded; set the camera to "
-                "3840x2160 or less, or to H.264"
-            )
+        require_size(width, height)
         if self._codec is None or (self._codec.width, self._codec.height) != (width, height):
             self._codec = _codec(width, height)
             self._keyframe_s = None
@@ -85,6 +83,15 @@ class H264Encoder:
                 )
             )
         ]
+
+
+def require_size(width: int, height: int) -> None:
+    """Raises MediaError if a picture has more pixels than 4096 x 2304."""
+    if width * height > PIXELS_MAX:
+        raise MediaError(
+            f"pictures of {width}x{height} are too large to be transcoded; set the camera to "
+            "3840x2160 or less, or to H.264"
+        )
 
 
 def encoded(pictures: Iterable[TimedPicture]) -> Iterator[CodedPacket]:

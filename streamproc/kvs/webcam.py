@@ -29,6 +29,7 @@ class Webcam:
         self._source = source
         self.packets_before_keyframe_total = 0
         self._latest: Latest[TimedPicture] | None = None
+        self._is_stopped = False
         self._capture = (capture or _capture)(_number(source))
         if not self._capture.isOpened():
             raise CameraUnreachable(
@@ -47,6 +48,9 @@ class Webcam:
     def pictures_dropped_total(self) -> int:
         return self._latest.dropped_total if self._latest is not None else 0
 
+    def stop(self) -> None:
+        self._is_stopped = True
+
     def packets(self) -> Iterator[CodedPacket]:
         self._latest = Latest(self._pictures())
         yield from encoded(self._latest)
@@ -54,7 +58,7 @@ class Webcam:
 
     def _pictures(self) -> Iterator[TimedPicture]:
         try:
-            while True:
+            while not self._is_stopped:
                 is_read, image = self._capture.read()
                 if not is_read:
                     return

@@ -34,7 +34,7 @@ CAMERA_STATUS: Final = gauge(
     "status",
 )
 CAMERA_BYTES: Final = counter(
-    "streamproc_camera_bytes_total", "Bytes sent to its video stream.", *_CAMERA
+    "streamproc_camera_bytes_total", "Bytes of coded video that came from it.", *_CAMERA
 )
 CAMERA_FRAGMENTS: Final = counter(
     "streamproc_camera_fragments_total", "Fragments that its video stream has.", *_CAMERA

@@ -92,14 +92,6 @@ class CamerasConfig(RootModel[dict[str, CameraConfig]]):
                     f'"{name}" cannot name a camera, its streams and its processor: '
                     f"{_STREAM_NAME_RULE}"
                 )
-        by_stream: dict[tuple[str, str], str] = {}
-        for name, camera in value.items():
-            other = by_stream.setdefault((camera.region, camera.stream or name), name)
-            if other != name:
-                raise ValueError(
-                    f"{other} and {name} have the same video stream, {camera.stream or name}; "
-                    "a stream takes one camera"
-                )
         return value
 
 

@@ -2,11 +2,18 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from streamproc.cameras.arrangement import arrange
+from streamproc.aws import AwsClients
+from streamproc.camera_world import CameraWorld
+from streamproc.cameras.arrangement import arrange, disagreement
+from streamproc.clock import FakeClock
+from streamproc.config import load_config
+from streamproc.errors import ConfigError
 from streamproc.processor.state import ProcessorState
 from tests.cameras.conftest import Inside
 from tests.local.kinesis_video.support import REGION, eventually
@@ -27,15 +34,83 @@ async def test_streams_are_made_once_however_many_ask(inside: Inside) -> None:
     assert first.endswith("stream/door-faces")
 
 
-async def test_a_camera_that_ends_leaves_no_stream_half_made(inside: Inside) -> None:
-    asking = asyncio.create_task(inside.world.video_stream(inside.door))
-    await asyncio.sleep(0)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    await inside.world.aclose()
+async def test_a_camera_that_ends_while_its_stream_is_made_leaves_nothing_in_the_way(
+    inside: Inside,
+) -> None:
+    """Cancelled at every step of it: who asks next has the stream, and it is ACTIVE."""
+    was_cancelled = 0
+    for steps in range(0, 120, 6):
+        camera = replace(inside.door, stream=f"door-{steps}")
+        asking = asyncio.create_task(inside.world.video_stream(camera))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        [outcome] = await asyncio.gather(asking, return_exceptions=True)
+        was_cancelled += isinstance(outcome, asyncio.CancelledError)
+        async with asyncio.timeout(60):
+            arn = await inside.world.video_stream(camera)
+        stream = inside.video.streams.find(REGION, camera.stream)
+        assert stream is not None
+        assert inside.video.streams.arn(stream.info) == arn
+    assert was_cancelled
+
+
+async def test_a_stream_that_was_deleted_and_made_again_is_told(inside: Inside) -> None:
+    await arrange(inside.door, inside.world, lambda _: None)
+    assert disagreement(inside.door, inside.world) == ""
     stream = inside.video.streams.find(REGION, "door")
-    assert stream is None or await inside.world.video_stream(inside.door)
+    assert stream is not None
+    await inside.video.streams.delete(stream, None)
+    former = inside.world.video_arn(inside.door)
+
+    assert await inside.world.video_stream(inside.door) != former
+    assert "a former door, deleted since" in disagreement(inside.door, inside.world)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"rtsp://admin:ge-heim@127.0.0.1:9/1"\n',
+        "URL=rtsp://admin:ge-heim@127.0.0.1:9/1\n",
+    ],
+)
+def test_a_url_file_with_more_than_a_url_is_refused_without_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "door.url"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        world_of({"door.url_file": str(file)})
+    assert "cameras.door.url_file" in str(caught.value)
+    assert "ge-heim" not in str(caught.value)
+
+
+def test_a_url_file_may_be_one_of_windows(tmp_path: Path) -> None:
+    file = tmp_path / "door.url"
+    file.write_bytes(b"\xef\xbb\xbfrtsp://admin:ge-heim@127.0.0.1:9/1\r\n")
+    [door] = world_of({"door.url_file": str(file)}).cameras
+    assert door.url == "rtsp://admin:***@127.0.0.1:9/1"
+
+
+def test_two_cameras_of_one_stream_are_refused_however_it_is_written() -> None:
+    door, gate = {"door.url": "webcam:0"}, {"gate.url": "webcam:1", "gate.stream": "door"}
+    for same in ({}, {"gate.region": "us-east-1"}, {"door.region": "us-east-1"}):
+        with pytest.raises(ConfigError, match="door and gate have the same video stream, door of"):
+            world_of(door | gate | same)
+    assert len(world_of(door | gate | {"gate.region": "eu-west-1"}).cameras) == 2
+
+
+def test_pictures_that_the_encoder_was_too_slow_for_are_counted() -> None:
+    world = world_of({"door.url": "webcam:0"})
+    feed: Any = world.feed(world.cameras[0])
+    feed._feed._pictures_dropped = 3
+    assert feed.view().packets_dropped_total == 3
+
+
+def world_of(cameras: dict[str, Any]) -> CameraWorld:
+    """Of a config's [cameras], which leads nowhere."""
+    config = load_config(None, {"cameras": cameras})
+    clients = AwsClients(config.endpoints, config.aws)
+    nobody: Any = None
+    return CameraWorld(config, clients, nobody, nobody, FakeClock(), ready=nobody)
 
 
 async def test_the_real_processor_is_made_started_and_then_left_alone(inside: Inside) -> None:

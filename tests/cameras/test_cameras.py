@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from streamproc.cameras.fake import FakeWorld
-from streamproc.cameras.service import BACKOFF_S_MAX, Cameras
+from streamproc.cameras.service import BACKOFF_S_MAX, LOOK_AGAIN_S, Cameras
 from streamproc.cameras.view import Camera, CameraStatus
 from streamproc.clock import FakeClock
 from streamproc.errors import TransientFailure
@@ -93,6 +93,16 @@ async def test_the_end_lets_feeds_finish_and_does_not_wait_for_collections() -> 
     await asyncio.wait_for(yard.cameras.drain(), 60)
     assert yard.world.feeds["door"].is_drained
     assert yard.world.started == []
+
+
+async def test_a_stream_that_was_made_again_is_told_while_it_runs(yard: Yard) -> None:
+    assert yard.cameras.views()[1].message == ""
+    yard.world.videos_made += 1
+    await yard.settle(LOOK_AGAIN_S)
+    assert "a former gate, deleted since" in yard.cameras.views()[1].message
+    del yard.world.processors["us-east-1", "gate"]
+    await yard.settle(LOOK_AGAIN_S)
+    assert yard.cameras.views()[1].message == ""
 
 
 async def test_a_region_s_cameras_are_its_own() -> None:

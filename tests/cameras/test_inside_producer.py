@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -24,7 +25,8 @@ async def body(
 
 
 async def put(inside: Inside, media: AsyncIterator[bytes], acks: list[Ack] | None = None) -> None:
-    await inside.world.video_stream(inside.door)
+    # Without a retention nothing is persisted, and nothing told to be.
+    await inside.world.video_stream(replace(inside.door, retention_hours=1))
     async with asyncio.timeout(60), inside.client("kinesis-video-media") as client:
         await put_media_inside(
             client, "door", media, on_ack=acks.append if acks is not None else None

@@ -61,10 +61,6 @@ def test_buckets_keep_their_dots() -> None:
         ('cameras.door.url=""', "neither is given of url and url_file"),
         ('cameras.door.url=["rtsp://viewer:ge-heim@door"]', "cameras.door.url: Input should be"),
         ("cameras.yard=rtsp://viewer:ge-heim@yard", "cameras.yard: Input should be"),
-        (
-            "cameras.gate={url = 'webcam:0', stream = 'door'}",
-            "gate have the same video stream, door",
-        ),
         ("cameras.front door.url=webcam:0", '"front door" cannot name a camera'),
     ],
 )

@@ -95,7 +95,7 @@ def test_check_takes_the_url_from_a_file(
     tmp_path: Path, film: Path, said: Callable[[Result], list[str]]
 ) -> None:
     url_file = tmp_path / "door.url"
-    url_file.write_text(f"{film}\n")
+    url_file.write_text(f"\ufeff{film}\r\n", "utf-8")
     assert said(run("check", "--url-file", url_file, "--seconds", 1))[0].endswith(str(film))
 
 
@@ -105,11 +105,11 @@ def test_check_takes_the_url_from_a_file(
         ([OFF], "nothing answers at 127.0.0.1:9: is the camera on"),
         (["rtsp://viewer:ge-heim@nowhere.invalid/cam"], "the host nowhere.invalid is not known"),
         (["ftp://viewer:ge-heim@127.0.0.1/cam"], "ftp:// is not read"),
-        (["viewer:ge-heim@127.0.0.1/cam"], "no scheme"),
+        (["viewer:ge-heim@127.0.0.1/cam"], "does not begin with rtsp://"),
         (["/no/such/film.mp4"], "/no/such/film.mp4"),
         (["--url-file", "/no/such/file"], "/no/such/file cannot be read"),
-        ([], "give either the camera's URL or --url-file"),
-        ([OFF, "--url-file", "x"], "give either the camera's URL or --url-file"),
+        ([], "give either the source, such as a camera's URL, or --url-file"),
+        ([OFF, "--url-file", "x"], "give either the source, such as a camera's URL, or"),
     ],
 )
 def test_check_says_in_words_why_it_sees_nothing(

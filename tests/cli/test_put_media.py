@@ -159,13 +159,31 @@ def test_credentials_and_region_of_the_environment_are_used(
 
 def test_a_stream_is_not_created_against_ones_will(url: str, file: Path) -> None:
     result = run(file, "--stream", "absent", "--endpoint-url", url, "--no-create")
-    assert failure(result) == f"there is no stream absent in us-east-1 at {url}; --create makes one"
+    assert failure(result).startswith("there is no video stream absent")
     assert (
         service(url, "kinesisvideo").list_streams(
             StreamNameCondition={"ComparisonOperator": "BEGINS_WITH", "ComparisonValue": "absent"}
         )["StreamInfoList"]
         == []
     )
+
+
+def test_a_stream_that_is_made_is_told_and_keeps_nothing(url: str, file: Path) -> None:
+    result = run(file, "--stream", "fresh", "--endpoint-url", url, "--fast")
+    assert "made the video stream fresh, which keeps nothing" in result.stderr
+    assert "4 fragments received\n" in result.stdout
+
+
+def test_the_source_may_come_in_a_file_or_from_standard_input(url: str, file: Path) -> None:
+    holds = file.with_suffix(".url")
+    holds.write_text(f"\ufeff{file}\r\n", "utf-8")
+    words = ("--stream", "given", "--endpoint-url", url, "--fast")
+    assert "to stream given" in run("--url-file", holds, *words).stdout
+    result = CliRunner().invoke(app, ["--url-file", "-", *words], input=f"{file}\n")
+    assert "to stream given" in result.stdout
+    assert "give either the source" in failure(run(*words))
+    assert "give either the source" in failure(run(file, "--url-file", holds, *words))
+    assert "cannot be read: No such file" in failure(run("--url-file", "/no/such", *words))
 
 
 def test_a_name_that_is_none_is_refused_in_words(url: str, file: Path) -> None:

@@ -1,6 +1,11 @@
 """streamproc watch where something is wrong. That it works, a newcomer shows
 (tests/end_to_end/test_newcomer.py)."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import CREDENTIALS, wait_until
 from tests.decode.clips import film
 
 
@@ -62,6 +68,36 @@ def test_a_source_that_is_no_video_is_told_by_who_sends_it(
     result = shell("watch", letter, "--name", "letter")
     assert refusal(result) == f"{letter} was not sent; the line above says why"
     assert "letter.mp4" in result.stderr
+
+
+def test_a_password_is_in_no_command_line(tmp_path: Path, daemon: Any) -> None:
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("there is no /proc to look into")
+    with socket.create_server(("127.0.0.1", 0)) as camera:
+        holds = tmp_path / "door.url"
+        holds.write_text(f"rtsp://viewer:ge-heim@127.0.0.1:{camera.getsockname()[1]}/cam\n")
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "streamproc", "watch", "--url-file", holds, "--name", "hidden"],
+            env={**os.environ, "AWS_ENDPOINT_URL": daemon.url, **CREDENTIALS},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            lines = wait_until(lambda: _children_of(watching.pid), 60)
+            camera.settimeout(60)
+            camera.accept()[0].close()  # so the URL has arrived
+        finally:
+            os.killpg(watching.pid, signal.SIGKILL)  # what it has started goes with it
+            output, _ = watching.communicate(timeout=60)
+    assert any("put-media" in line for line in lines)
+    assert "ge-heim" not in " ".join(lines) + output
+    assert "rtsp://viewer:***@127.0.0.1" in output
+
+
+def _children_of(pid: int) -> list[str]:
+    """Their command lines."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = [Path(f"/proc/{child}/cmdline").read_bytes().decode() for child in children]
+    return [line.replace("\0", " ") for line in lines if "put-media" in line]
 
 
 def test_it_needs_events_and_aws_has_none(shell: Any, refusal: Any, clip: Path) -> None:

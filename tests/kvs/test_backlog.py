@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.kvs.backlog import Backlog
+from streamproc.kvs.backlog import PACKET_BYTES, Backlog
 from streamproc.kvs.coded import CodedPacket
 from streamproc.model.media import Track, TrackKind
 
@@ -16,8 +16,8 @@ def packet(keyframe: bool, size: int = 10) -> CodedPacket:
     return CodedPacket(TRACK, 0.0, 0.1, keyframe, bytes(size))
 
 
-def filled(groups: int, *, seconds_max: float = 100.0, bytes_max: int = 10_000) -> Backlog:
-    """Groups of ten packets, 0.1 s apart."""
+def filled(groups: int, *, seconds_max: float = 100.0, bytes_max: int = 100_000) -> Backlog:
+    """Groups of ten packets of 10 bytes, 0.1 s apart."""
     backlog = Backlog(seconds_max, bytes_max)
     for number in range(groups * 10):
         backlog.put(number / 10, packet(number % 10 == 0))
@@ -43,13 +43,20 @@ async def test_the_oldest_groups_are_dropped_and_counted() -> None:
     backlog = filled(5, seconds_max=2.95)
     assert (backlog.groups_dropped_total, backlog.packets_dropped_total) == (2, 20)
     assert (await taken(backlog, 1)) == [20]
-    backlog = filled(5, bytes_max=250)
+    backlog = filled(5, bytes_max=25 * (10 + PACKET_BYTES))
     assert backlog.groups_dropped_total == 3
     assert (await taken(backlog, 1)) == [30]
 
 
+async def test_packets_of_nothing_are_bounded_as_well() -> None:
+    backlog = Backlog(100.0, 1_000_000)
+    for number in range(100_000):
+        backlog.put(0.0, packet(keyframe=number % 10 == 0, size=0))
+    assert len(backlog._packets) < 4_000
+
+
 async def test_a_group_that_alone_is_too_long_goes_to_its_end() -> None:
-    backlog = Backlog(1.0, 10_000)
+    backlog = Backlog(1.0, 100_000)
     for number in range(30):
         backlog.put(number / 10, packet(number in {0, 25}))
     assert await taken(backlog, 1) == [12]
@@ -119,7 +126,7 @@ async def test_a_reader_waits_for_what_comes() -> None:
 @given(st.lists(st.sampled_from(["key", "put", "take", "confirm", "rewind", "pause", "pass"])))
 def test_it_is_bounded_and_begins_on_keyframes_whatever_happens(steps: list[str]) -> None:
     async def play() -> None:
-        backlog = Backlog(1.0, 120)
+        backlog = Backlog(1.0, 12 * (10 + PACKET_BYTES))
         at_s, last, put, sent = 0.0, -1, 0, set[int]()
         begins = True
         for step in steps:

@@ -14,6 +14,7 @@ import trustme
 
 from streamproc.decode.decoder import VideoDecoder
 from streamproc.errors import ConfigError
+from streamproc.kvs import camera_input
 from streamproc.kvs.camera_failures import CameraRefused, CameraUnreachable
 from streamproc.kvs.camera_input import Input, open_input
 from streamproc.kvs.coded import CodedPacket
@@ -174,6 +175,20 @@ class TestRtsp:
             assert len(list(packets)) < 1000
             assert "nothing answers at 127.0.0.1:" in unreachable(lambda: open_input(server.url))
 
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (None, "sends nothing for 0.5 s"),
+            (b"", "breaks off, or does not speak RTSP"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "breaks off, or does not speak RTSP"),
+        ],
+    )
+    def test_a_camera_that_hangs_may_come_back(self, answer: bytes | None, words: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=_plain, args=[server, answer], daemon=True).start()
+            url = f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam"
+            assert words in unreachable(lambda: open_input(url, timeout_s=0.5))
+
     def test_a_certificate_that_nobody_vouches_for(self, clip: Path, tmp_path: Path) -> None:
         skip_without_rtsp_server()
         pem = tmp_path / "camera.pem"
@@ -232,6 +247,33 @@ class TestHttp:
     def test_what_is_no_video(self, web: HttpVideo, path: str, words: str) -> None:
         assert words in refusal(lambda: open_input(web.at(path)))
 
+    @pytest.mark.parametrize("path", ["/breaking", "/swelling"])
+    def test_a_camera_without_one_picture_is_given_up(
+        self, web: HttpVideo, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        monkeypatch.setattr(camera_input, "KEYFRAME_TIMEOUT_S", 0.5)
+        with open_input(web.at(path)) as source:
+            words = unreachable(lambda: list(source.packets()))
+        assert "sent no mjpeg picture that can be decoded" in words
+
+    def test_a_camera_without_one_picture_can_be_left(self, web: HttpVideo) -> None:
+        ended = threading.Event()
+        with open_input(web.at("/breaking")) as source:
+
+            def read() -> None:
+                for _ in source.packets():
+                    pass
+                ended.set()
+
+            threading.Thread(target=read, daemon=True).start()
+            assert not ended.wait(0.5)
+            source.stop()
+            assert ended.wait(60)
+
+    def test_pictures_that_are_too_large_are_never_decoded(self, web: HttpVideo) -> None:
+        words = refusal(lambda: open_input(web.at("/huge")))
+        assert "pictures of 8192x4608 are too large to be transcoded" in words
+
     def test_a_password_is_not_told(self, web: HttpVideo) -> None:
         words = refusal(lambda: open_input(web.at("/secret", f"viewer:{PASSWORD}")))
         assert "refuses the login (401)" in words
@@ -265,7 +307,8 @@ class TestWhatWillNotDo:
 
     def test_a_camera_without_tls(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            threading.Thread(target=_plain, args=[server], daemon=True).start()
+            answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+            threading.Thread(target=_plain, args=[server, answer], daemon=True).start()
             port = server.getsockname()[1]
             words = refusal(lambda: open_input(f"https://127.0.0.1:{port}/"))
         assert "does not speak TLS" in words
@@ -288,15 +331,20 @@ class TestWhatWillNotDo:
         assert "is a folder" in refusal(lambda: open_input(str(tmp_path)))
 
 
-def _plain(server: socket.socket) -> None:
+def _plain(server: socket.socket, answer: bytes | None) -> None:
+    """None for no answer at all."""
+    silent = []
     while True:
         try:
             connection, _ = server.accept()
         except OSError:
             return
+        if answer is None:
+            silent.append(connection)
+            continue
         with connection:
             connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.sendall(answer)
 
 
 def test_a_real_recording_over_rtsp(testdata: Path) -> None:

@@ -43,7 +43,7 @@ class Camera:
     def __init__(self) -> None:
         self.facts = Facts("h264", 160, 120, 25)
         self.pictures_dropped_total = self.packets_before_keyframe_total = 0
-        self.opened_total = 0
+        self.opened_total = self.stopped_total = 0
         self.refusals: deque[Exception] = deque()
         self.options: dict[str, object] = {}
         self._given: deque[CodedPacket | Exception] = deque()
@@ -70,6 +70,9 @@ class Camera:
                 raise item
             yield item
 
+    def stop(self) -> None:
+        self.stopped_total += 1
+
     def __enter__(self) -> Self:
         return self
 
@@ -90,6 +93,7 @@ class Stream:
         self.failures: deque[Exception] = deque()
         self.broken = asyncio.Event()  # the running session breaks
         self.down: Exception | None = None
+        self.is_silent = False  # takes everything, and acknowledges nothing
 
     async def find(self) -> Target:
         if self.down is not None:
@@ -132,6 +136,8 @@ class Stream:
         on_ack: Callable[[Ack], None] | None,
     ) -> None:
         assert on_ack is not None
+        if self.is_silent:
+            await asyncio.Event().wait()
         open_ms: int | None = None
         async for data in body:
             for event in parser.feed(data):
@@ -318,9 +324,10 @@ async def test_a_relay_that_starts_anew_may_say_404_for_a_while() -> None:
 
 async def test_a_new_size_begins_a_new_session() -> None:
     camera, stream = Camera(), Stream()
-    async with running(camera, stream, FakeClock()) as run:
+    clock = FakeClock()
+    async with running(camera, stream, clock) as run:
         camera.give(*packets(0, 20), *packets(20, 20, LARGE))
-        await until(lambda: len(stream.everything()) == 40)
+        await until(lambda: len(stream.everything()) == 40, clock)
         assert run.view.facts is not None
         assert run.view.facts.width == 320
     assert [stream.payloads(n) for n in range(2)] == [[*range(20)], [*range(20, 40)]]
@@ -360,7 +367,7 @@ async def test_a_stream_that_is_away_costs_whole_groups_and_never_the_camera() -
 
 
 async def test_a_long_session_is_ended_on_a_keyframe_before_the_service_does() -> None:
-    backlog = Backlog(100, 10_000)
+    backlog = Backlog(100, 100_000)
     for packet in packets(0, 100):
         backlog.put(1_700_000_000 + packet.pts_s, packet)
     backlog.pause()
@@ -397,6 +404,54 @@ async def test_media_that_the_stream_refuses_is_not_sent_for_ever() -> None:
         await until(lambda: stream.everything(), clock)
         assert stream.everything() == [*range(10, 20)]
         assert run.view.groups_dropped_total == 1
+
+
+async def test_a_stream_that_takes_everything_and_says_nothing_is_trouble() -> None:
+    camera, stream, clock = Camera(), Stream(), FakeClock()
+    stream.is_silent = True
+    async with running(camera, stream, clock) as run:
+        await play(camera, run, clock, packets(0, 20))
+        assert run.view.status is FeedStatus.LIVE
+        await until(lambda: run.view.status is FeedStatus.RETRYING, clock)
+        assert run.view.message == "Kinesis Video has acknowledged nothing for 30 s"
+        assert 29 <= clock.monotonic() <= 33
+        stream.is_silent = False
+        await until(lambda: stream.everything(), clock)
+        await play(camera, run, clock, packets(20, 60))
+        assert run.view.status is FeedStatus.LIVE
+    assert stream.everything() == [*range(80)]
+
+
+async def test_a_stream_that_is_sent_nothing_may_say_nothing() -> None:
+    camera, stream, clock = Camera(), Stream(), FakeClock()
+    async with running(camera, stream, clock) as run:
+        await play(camera, run, clock, packets(0, 60))
+        await clock.advance(20)  # a fragment of 20 s, and then another
+        await play(camera, run, clock, packets(560, 40))
+        await clock.advance(20)
+        await play(camera, run, clock, packets(1100, 40))
+        assert run.statuses == ["LIVE"]
+    assert len(stream.sessions) == 1
+
+
+async def test_parameter_sets_that_change_all_the_time_cost_a_session_a_second() -> None:
+    camera, stream, clock = Camera(), Stream(), FakeClock()
+    async with running(camera, stream, clock) as run:
+        for first in range(0, 200, 10):
+            track = SMALL if first % 20 else LARGE
+            await play(camera, run, clock, packets(first, 10, track))
+        assert run.view.sessions_total <= 9  # of 8 s
+    assert len(stream.sessions) > 5
+
+
+async def test_a_connection_that_is_given_up_is_closed() -> None:
+    camera, stream, clock = Camera(), Stream(), FakeClock()
+    async with running(camera, stream, clock) as run:
+        await until(lambda: run.view.facts)
+        run.stop.set()
+        assert run.task is not None
+        await asyncio.wait_for(run.task, 60)
+        assert camera.stopped_total == 1
 
 
 async def test_a_wrong_key_is_told() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamproc.kvs.pictures import Part, whole_pictures
+from streamproc.kvs.pictures import BYTES_MAX, Part, whole_pictures
 from streamproc.mkv import nal
 
 SPS, PPS, AUD = b"\x67\x64", b"\x68\xef", b"\x09\xf0"
@@ -54,6 +54,21 @@ def test_whole_pictures_stay_as_they_are() -> None:
         part(P_FIRST, at_s=0.16),
     ]
     assert list(whole_pictures("h264", parts)) == parts
+
+
+def test_one_that_never_ends_is_passed_on_in_pieces() -> None:
+    many = list(whole_pictures("h264", [key(SPS, FIRST), *[key(SPS, REST)] * 999]))
+    assert [len(nal.units_by_start_code(piece.payload)) for piece in many] == [257, 257, 257, 233]
+
+
+def test_one_that_is_far_too_large_is_passed_on_in_pieces() -> None:
+    rest = REST + bytes([0xFF]) * (BYTES_MAX // 3)
+    sizes = [
+        len(piece.payload)
+        for piece in whole_pictures("h264", [key(SPS, FIRST), *[key(SPS, rest)] * 8])
+    ]
+    assert len(sizes) > 2
+    assert max(sizes) <= BYTES_MAX
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x00\x00\x00\x01", b"\x00\x00\x00\x02\x65\x88"])

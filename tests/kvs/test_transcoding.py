@@ -163,6 +163,18 @@ class TestWebcam:
                 next(packets)
         wait_until(lambda: capture.is_released, 60)
 
+    def test_it_can_be_left(self) -> None:
+        capture = Capture(1000)
+        with Webcam(parse_source("webcam:0"), lambda _number: capture) as webcam:
+            packets = webcam.packets()
+            capture.go.release()
+            next(packets)
+            webcam.stop()
+            capture.go.release()
+            with pytest.raises(CameraUnreachable):
+                list(packets)
+        wait_until(lambda: capture.is_released, 60)
+
     def test_numbers_are_taken_from_either_name(self) -> None:
         numbers: list[int] = []
 

@@ -3,9 +3,10 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -42,8 +43,10 @@ class HttpVideo:
 
 @contextmanager
 def http_video(folder: Path, clip: bytes) -> Iterator[HttpVideo]:
-    """clip is an MP4 file of H.264. Paths: /mjpeg, /live.ts, /hls/live.m3u8, /clip.mp4,
-    /still.jpg, /page, /silent (never answers), /secret (wants a login)."""
+    """clip is an MP4 file of H.264. Paths: /mjpeg, /breaking (MJPEG of which after three pictures
+    none can be decoded), /huge (MJPEG of 8192x4608), /swelling (the same after three), /live.ts,
+    /hls/live.m3u8, /clip.mp4, /still.jpg, /page, /silent (never answers), /secret (wants a
+    login)."""
     video = HttpVideo(folder, clip)
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,11 +57,11 @@ def http_video(folder: Path, clip: bytes) -> Iterator[HttpVideo]:
                 self._answer(path)
 
         def _answer(self, path: str) -> None:
-            if path == "/mjpeg":
+            if path in _CAMERAS:
                 self._head(f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
                 number = 0
                 while not video.over.is_set():
-                    jpeg = _jpeg(number)
+                    jpeg = _CAMERAS[path](number)
                     head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
                     head += f"Content-Length: {len(jpeg)}\r\n\r\n"
                     self.wfile.write(head.encode() + jpeg + b"\r\n")
@@ -112,6 +115,28 @@ def _jpeg(number: int) -> bytes:
     left = number * 4 % 140
     image[:, left : left + 20] = (200, 180, 240)
     return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def _breaking(number: int) -> bytes:
+    whole = _jpeg(number)
+    return whole if number < 3 else whole[:2] + b"\xff\xfe\x00\x10" + bytes(300)
+
+
+@cache
+def _huge(_number: int) -> bytes:
+    return cv2.imencode(".jpg", np.zeros((4608, 8192, 3), np.uint8))[1].tobytes()
+
+
+def _swelling(number: int) -> bytes:
+    return _jpeg(number) if number < 3 else _huge(number)
+
+
+_CAMERAS: dict[str, Callable[[int], bytes]] = {
+    "/mjpeg": _jpeg,
+    "/breaking": _breaking,
+    "/huge": _huge,
+    "/swelling": _swelling,
+}
 
 
 def _remuxed(clip: bytes, container: str) -> bytes:
