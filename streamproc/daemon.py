@@ -7,7 +7,7 @@ import asyncio
 import importlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,11 +30,7 @@ from streamproc.data_folder import announced, locked_folder
 from streamproc.engines.base import FaceEngine
 from streamproc.engines.load import check_engine, load_detailed
 from streamproc.engines.scheduler import Scheduler
-from streamproc.errors import ConfigError
-from streamproc.events.mqtt_messages import Status
-from streamproc.events.outlet import Outlets
-from streamproc.events.outlets import open_outlets
-from streamproc.events.service import EventService, remove_pictures
+from streamproc.event_world import open_events, open_outlets_of, tell_of_what_changed
 from streamproc.gateway.app import build_app
 from streamproc.gateway.door import OpenDoor
 from streamproc.gateway.figures import CallFigures
@@ -166,7 +162,7 @@ async def serving(
         )  # fmt: skip
         views = LiveViews()
         stack.callback(views.close)
-        events = await _open_events(
+        events = await open_events(
             config, lambda cosine: late_engine.stand_in.similarity(cosine), clock, stack
         )
         audited_world = AuditedWorld(world, audit, account_id)
@@ -181,7 +177,7 @@ async def serving(
             watcher=audited_world.watched_by(Watching(events, views)),
         )
         stack.push_async_callback(supervisor.aclose)
-        outlets = await _open_outlets(config, events, supervisor, door.url, clock)
+        outlets = await open_outlets_of(config, events, supervisor, door.url, clock)
         stack.push_async_callback(outlets.aclose)
         inside_of_cameras = InsideServices(
             streams, account_id=account_id, caller=camera_caller(account_id)
@@ -258,9 +254,7 @@ async def serving(
         await server.start()
         # Before anybody can ask: who were told STOPPED would start it, and it would begin anew.
         await supervisor.resume_all()
-        if events is not None:
-            statuses = [(view.spec, view.state.value, view.message) for view in supervisor.views()]
-            events.go_on(statuses, supervisor.is_busy)
+        tell_of_what_changed(events, supervisor)
         server.listen(door.listener, tls=door.certificate.context if door.certificate else None)
         outlets.start()
         # Last in, first out: all drain while the streams and models they use still answer.
@@ -299,18 +293,6 @@ async def _open_keyring(config: Config, clock: Clock, stack: AsyncExitStack) -> 
     return keyring
 
 
-async def _open_events(
-    config: Config, similarity: Callable[[float], float], clock: Clock, stack: AsyncExitStack
-) -> EventService | None:
-    """None where no events are kept."""
-    if not config.events.enabled:
-        await remove_pictures(config.storage.data_dir)
-        return None
-    events = await EventService.open(config.storage.data_dir, config.events, clock, similarity)
-    stack.push_async_callback(events.aclose)
-    return events
-
-
 def _load_engine(config: Config) -> FaceEngine:
     # FAISS comes with it: imported here, it keeps nobody waiting who needs neither.
     importlib.import_module("streamproc.collection.service")
@@ -331,25 +313,4 @@ async def _open_collections(
         clock,
         index_bytes_max=config.faces.index_bytes_max,
         exact_faces_max=config.faces.exact_faces_max,
-    )
-
-
-async def _open_outlets(
-    config: Config, events: EventService | None, supervisor: Supervisor, url: str, clock: Clock
-) -> Outlets:
-    """None are in it where no events are kept."""
-    if events is None:
-        if config.mqtt.url or config.webhooks.root:
-            raise ConfigError("[mqtt] and [webhooks] tell of events: events.enabled must be true")
-        return Outlets(())
-
-    def statuses() -> list[Status]:
-        return [
-            Status(*view.spec.key, view.state.value, view.message, view.updated_at)
-            for view in supervisor.views()
-        ]
-
-    console_url = f"{url.rstrip('/')}/console/" if config.console.enabled else ""
-    return await open_outlets(
-        config.mqtt, config.webhooks, events.log, clock, statuses=statuses, console_url=console_url
     )

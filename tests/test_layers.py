@@ -46,6 +46,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "watching",
             "self_checks",
             "camera_world",
+            "event_world",
             "console",
             "heap",
             "__main__",

@@ -14,8 +14,8 @@ import pytest
 
 from streamproc.clock import FakeClock
 from streamproc.config import Config
-from streamproc.daemon import _open_events
 from streamproc.errors import StoreUnavailable
+from streamproc.event_world import open_events
 from streamproc.events.pictures import face_jpeg
 from streamproc.events.schema import Draft, Standing
 from streamproc.events.service import EventService
@@ -443,7 +443,7 @@ async def test_no_picture_is_left_where_no_events_are_kept_any_more(tmp_path: Pa
     assert kept(tmp_path)
     quiet = Config(storage={"data_dir": tmp_path}, events={"enabled": False})
     async with AsyncExitStack() as stack:
-        assert await _open_events(quiet, similarity, scene.clock, stack) is None
+        assert await open_events(quiet, similarity, scene.clock, stack) is None
     assert not (tmp_path / "faces-seen").exists()
 
 
