@@ -117,10 +117,10 @@ def of_its_own(work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio
     return asyncio.create_task(work, name=name, context=Context())
 
 
-async def carried_through(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """What work returns, done on a thread to its end: a thread cannot be cancelled, and nobody may
-    remove under it what it writes to. A cancellation that came meanwhile is raised then."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What work returns; it is done to its end even if who awaits it is cancelled. The cancellation
+    is raised then. For what must not be left half done."""
+    task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -128,9 +128,16 @@ async def carried_through(work: Callable[..., T], *args: Any, **kwargs: Any) -> 
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.exception()  # what it came to shows at the next use
+        if not task.cancelled():
+            task.exception()  # what it came to shows at the next use
         raise cancelled
     return task.result()
+
+
+async def carried_through(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """What work returns, done on a thread to its end: a thread cannot be cancelled, and nobody may
+    remove under it what it writes to. A cancellation that came meanwhile is raised then."""
+    return await to_its_end(asyncio.to_thread(work, *args, **kwargs))
 
 
 async def let_go(chunks: AsyncIterator[Any]) -> None:

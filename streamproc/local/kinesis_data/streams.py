@@ -8,12 +8,13 @@ requests; stream_operations.py and record_operations.py speak AWS.
 import asyncio
 import bisect
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from streamproc.aio import to_its_end
 from streamproc.clock import Clock
 from streamproc.errors import StoreDamaged, StoreUnavailable
 from streamproc.gateway.errors import LimitExceeded, ResourceInUse, ResourceNotFound
@@ -118,7 +119,7 @@ class DataStreams:
                     f"shards that would have resulted from this request: {shard_count}. Delete "
                     "a stream, or raise data.shards_max in the configuration."
                 )
-            stream = await self.store.create(
+            making = self.store.create(
                 region=region,
                 account_id=self.account_id,
                 name=name,
@@ -129,8 +130,13 @@ class DataStreams:
                 tags=dict(tags),
                 shard_count=shard_count,
             )
-            self._streams[region, name] = stream
-            self._by_shard_key.update((shard.key, stream) for shard in stream.shards)
+            # On disk and not here, a stream could be neither found nor made again.
+            await to_its_end(self._take_in(making))
+
+    async def _take_in(self, making: Coroutine[Any, Any, Stream]) -> None:
+        stream = await making
+        self._streams[stream.region, stream.name] = stream
+        self._by_shard_key.update((shard.key, stream) for shard in stream.shards)
 
     async def delete(self, stream: Stream) -> None:
         """Gone for every caller when this returns; its records leave the disk a little later."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from streamproc.aio import to_its_end
 from streamproc.clock import Clock
 from streamproc.db import Database
 from streamproc.errors import StoreDamaged, StoreUnavailable
@@ -106,6 +107,17 @@ class VideoStreams:
         **optional: str | None,
     ) -> VideoStream:
         """optional: device_name, media_type, kms_key_id. Raises StreamExists, TooManyStreams."""
+        # On disk and not here, a stream could be neither found nor made again.
+        return await to_its_end(self._create(region, name, retention_hours, tags, **optional))
+
+    async def _create(
+        self,
+        region: str,
+        name: str,
+        retention_hours: int,
+        tags: Mapping[str, str],
+        **optional: str | None,
+    ) -> VideoStream:
         created_ms = int(self.clock.now() * 1000)
         info = await self.store.create(
             region,
