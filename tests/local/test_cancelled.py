@@ -1,6 +1,7 @@
 """A caller inside the daemon may be cancelled at any step: no stream is left half made."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ ACCOUNT, REGION = "111122223333", "us-east-1"
 STEPS = range(0, 60, 3)
 
 
-async def cancelled_after(steps: int, work: Any) -> bool:
+async def cancelled_after(steps: int, work: Coroutine[Any, Any, Any]) -> bool:
     """Whether it was cancelled, rather than done before."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.create_task(work)
     for _ in range(steps):
         await asyncio.sleep(0)
     task.cancel()
