@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from tests.conftest import ROOT
+
 Key: TypeAlias = dict[str, str]
 
 
@@ -122,7 +124,9 @@ def test_a_right_that_is_missing_is_named_where_it_was_needed(
 
 
 def test_a_daemon_that_is_killed_comes_back_under_the_page(
-    start_daemon: Callable[..., Any], open_tab: Callable[..., Any]
+    start_daemon: Callable[..., Any],
+    open_tab: Callable[..., Any],
+    wait_until: Callable[..., Any],
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -131,9 +135,9 @@ def test_a_daemon_that_is_killed_comes_back_under_the_page(
     tab = open_tab(daemon.url)
     page = tab.show()
     page.get_by_text("Nothing is being watched yet").wait_for()
-    page.wait_for_function(
-        "performance.getEntriesByType('resource').some((one) => one.name.endsWith('people.js'))"
-    )
+    modules = {path.name for path in (ROOT / "streamproc/web/static/js").rglob("*.js")}
+    loaded = "performance.getEntriesByType('resource').map((one) => one.name.split('/').pop())"
+    wait_until(lambda: modules <= set(page.evaluate(loaded)), 60.0)  # views, and what they import
     daemon.kill()
     page.locator("#banner", has_text="The daemon does not answer.").wait_for()
     page.get_by_role("link", name="People", exact=True).click()  # the views are there without it
