@@ -4,7 +4,7 @@ Knows the client that gateway/inside.py makes, as far as it is botocore's; knows
 is sent.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from streamproc.aio import let_go
 from streamproc.kvs.acks import Ack, PutMediaError
 from streamproc.kvs.failures import code
-from streamproc.kvs.producer import Progress
+from streamproc.kvs.producer import Body, Progress
 
 _READ_BYTES = 64 * 1024
 
@@ -30,7 +30,7 @@ async def put_media_inside(
     producer.put_media does.
     """
     progress = Progress(on_ack)
-    source = _Body(body)
+    source = Body(body)
     chunks = source.chunks()
     try:
         answer = await client.put_media(
@@ -59,21 +59,3 @@ async def put_media_inside(
     if not source.is_sent:
         raise PutMediaError("the session was ended before everything was sent", code="SessionEnded")
     progress.check()
-
-
-class _Body:
-    """The caller's chunks, and how their sending went."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self.error: Exception | None = None
-        self.is_sent = False
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in self._chunks:
-                yield chunk
-        except Exception as error:
-            self.error = error
-            raise
-        self.is_sent = True

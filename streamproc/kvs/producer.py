@@ -6,7 +6,7 @@ at which pace, is the caller's matter (kvs/remux.py).
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Literal
 
 import aiohttp
@@ -53,7 +53,7 @@ async def put_media(
     # No total timeout: a live stream lasts. A silent one is kept open by the producer.
     timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S)
     deadline = asyncio.timeout(None)
-    source = _Body(body, deadline)
+    source = Body(body, deadline)
     try:
         async with (
             deadline,
@@ -89,24 +89,28 @@ async def put_media(
     progress.check()
 
 
-class _Body:
+class Body:
     """The caller's chunks, and how their sending went."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], deadline: asyncio.Timeout) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[bytes], deadline: asyncio.Timeout | None = None
+    ) -> None:
+        """deadline: set when everything is sent, for the last acknowledgements."""
         self._chunks = chunks
         self._deadline = deadline
         self.error: Exception | None = None
         self.is_sent = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             async for chunk in self._chunks:
                 yield chunk
         except Exception as error:
-            self.error = error  # aiohttp would hide it behind one of its own
+            self.error = error  # whoever sends would hide it behind an error of its own
             raise
         self.is_sent = True
-        self._deadline.reschedule(asyncio.get_running_loop().time() + _LAST_ACKS_TIMEOUT_S)
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + _LAST_ACKS_TIMEOUT_S)
 
 
 class Progress:
